@@ -1,0 +1,94 @@
+"""The one question asked everywhere: may this actor do this, and what may it see?
+
+Apps declare their permissions in `permissions.py`; `accounts` fills the port. Nothing else decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from django.db.models import Model, QuerySet
+
+from core.actor import Actor
+from core.errors import Forbidden, NotFound
+
+_M = TypeVar("_M", bound=Model)
+
+
+class Role(StrEnum):
+    """What a member is to an organisation; each includes what stands below it, save the billing manager's."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    BILLING_MANAGER = "billing_manager"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+OWNERS = frozenset({Role.OWNER})
+ADMINS = frozenset({Role.OWNER, Role.ADMIN})
+BILLING = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING_MANAGER})
+MEMBERS = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING_MANAGER, Role.MEMBER})
+EVERYONE = frozenset(Role)
+
+permissions: dict[str, Permission] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Something that may be done: `app.object.verb`. `roles` of the object's organisation hold it (empty: staff only);
+    `is_for_staff` says whether staff do. An API key needs the scope `app.object.verb` or `app.object.*` or `app.*`."""
+
+    name: str
+    text: str
+    roles: frozenset[Role] = frozenset()
+    is_for_staff: bool = True
+
+    def __post_init__(self) -> None:
+        assert permissions.get(self.name, self) == self, f"permission {self.name} is declared twice"
+        permissions[self.name] = self
+
+
+class Policy(Protocol):
+    """The port. `obj` may be None for what concerns no object yet (then the context's organisation decides)."""
+
+    def allows(self, actor: Actor, permission: Permission, obj: Any) -> bool: ...
+
+    def sees(self, actor: Actor, obj: Model) -> bool: ...
+
+    def visible(self, actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]: ...
+
+
+_policy: Policy | None = None
+
+
+def use_policy(policy: Policy) -> None:
+    """Fill the port; called once, by `accounts`, when the apps are ready."""
+    global _policy
+    _policy = policy
+
+
+def policy() -> Policy:
+    assert _policy is not None, "no access policy: accounts must be among INSTALLED_APPS"
+    return _policy
+
+
+def allows(actor: Actor, permission: str, obj: Any = None) -> bool:
+    """Whether `actor` holds `permission` on `obj`. The system may do everything."""
+    return actor.is_system or policy().allows(actor, permissions[permission], obj)
+
+
+def require(actor: Actor, permission: str, obj: Any = None) -> None:
+    """Raise `Forbidden` when the actor may not, `NotFound` when it may not even see `obj`."""
+    if allows(actor, permission, obj):
+        return
+    if isinstance(obj, Model) and not policy().sees(actor, obj):
+        raise NotFound(f"There is no such {obj._meta.verbose_name}, or you may not see it.")
+    raise Forbidden(f"You need the permission '{permission}' for this.", permission=permission)
+
+
+def visible(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
+    """Return of `queryset` what the actor may see."""
+    return queryset if actor.is_system else policy().visible(actor, queryset)

@@ -1,0 +1,127 @@
+"""Settings from the environment: each variable stands once, with type, default and text.
+
+All faults are found before any is reported; a start with faults stops with one numbered list. `NAME_FILE` may name a
+file that holds the value of `NAME` (secrets as files).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def text(value: str) -> str:
+    return value
+
+
+def boolean(value: str) -> bool:
+    lowered = value.strip().lower()
+    if lowered in _TRUE | _FALSE:
+        return lowered in _TRUE
+    raise ValueError("expected one of true, false, yes, no, on, off, 1, 0")
+
+
+def integer(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+
+
+def number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError("expected a number") from None
+
+
+def listing(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def url(*schemes: str) -> Callable[[str], str]:
+    """Return the type of a URL with one of `schemes`."""
+
+    def parse(value: str) -> str:
+        if urlsplit(value).scheme not in schemes:
+            raise ValueError(f"expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return value
+
+    parse.__name__ = "URL"
+    return parse
+
+
+def choice(*choices: str) -> Callable[[str], str]:
+    """Return the type of a word out of `choices`."""
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return value
+
+    parse.__name__ = "one of " + ", ".join(choices)
+    return parse
+
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable. `default` is a value of the type, REQUIRED, or a function of the environment name
+    (`development`, `test`, `production`) that returns either."""
+
+    name: str
+    type: Callable[[str], Any]
+    default: Any
+    help: str
+    group: str
+    is_secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The variables as read. Ask by `env["NAME"]`."""
+
+    values: Mapping[str, Any]
+    faults: tuple[str, ...] = field(default=())
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @classmethod
+    def read(cls, variables: Iterable[Variable], source: Mapping[str, str], *, kind: str) -> Environment:
+        """Read and check all `variables` from `source`; `kind` is the environment's name. Raises ImproperlyConfigured
+        with one numbered line for each fault."""
+        values: dict[str, Any] = {}
+        faults: list[str] = []
+        for number_, variable in enumerate(variables, start=1):
+            try:
+                values[variable.name] = _value(variable, source, kind)
+            except (ValueError, OSError) as fault:
+                faults.append(f"countinghouse.E{number_:03d} {variable.name}: {fault}. {variable.help}")
+        if faults:
+            raise ImproperlyConfigured("\n".join(["The settings have faults:", *faults]))
+        return cls(values)
+
+
+def _value(variable: Variable, source: Mapping[str, str], kind: str) -> Any:
+    raw = source.get(variable.name)
+    file = source.get(f"{variable.name}_FILE")
+    if file:
+        if raw:
+            raise ValueError(f"both {variable.name} and {variable.name}_FILE are set")
+        raw = Path(file).read_text(encoding="utf-8").strip()
+    if raw:
+        return variable.type(raw)
+    default = variable.default(kind) if callable(variable.default) else variable.default
+    if default is REQUIRED:
+        raise ValueError("it is not set")
+    return default

@@ -1,0 +1,69 @@
+"""What the tables of all apps share."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.utils import timezone
+
+from core import ids
+
+entities_by_prefix: dict[str, type[Entity]] = {}
+entities_by_type: dict[str, type[Entity]] = {}
+
+
+class Entity(models.Model):
+    """A thing with an id that people see. Every subclass names its `id_prefix`.
+
+    `version` rises with each save and is the ETag of what can be edited. `organization_path` is the lookup that leads
+    to the organisation's id, by which `core.access` bounds what is visible; None means that only staff see it.
+    """
+
+    id_prefix: ClassVar[str] = ""
+    organization_path: ClassVar[str | None] = "organization_id"
+
+    id = models.UUIDField(primary_key=True, default=ids.new_id, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.id_prefix and "id_prefix" in cls.__dict__:
+            known = entities_by_prefix.setdefault(cls.id_prefix, cls)
+            assert known.__qualname__ == cls.__qualname__, f"id prefix {cls.id_prefix} is taken by {known}"
+            entities_by_type[cls.__name__.lower()] = cls
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def public_id(self) -> str:
+        """The id as people see it: `sub_01h455vb4pex5vsknk084sn02q`."""
+        return ids.encode(self.id_prefix, self.id)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            self.version += 1
+            fields = kwargs.get("update_fields")
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "version", "updated_at"}
+        super().save(*args, **kwargs)
+
+    def refreshed_for_update(self) -> Self:
+        """Return this row as it stands now, locked until the transaction ends."""
+        return type(self)._base_manager.select_for_update(of=("self",)).get(pk=self.pk)
+
+
+class AppendOnly(models.Model):
+    """Rows that are written once. Triggers refuse update, delete and truncate (`core.migration_operations`), and the
+    role under which the product runs is not granted them."""
+
+    is_append_only: ClassVar[bool] = True
+
+    class Meta:
+        abstract = True

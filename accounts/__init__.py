@@ -1,0 +1,1 @@
+"""People, organisations, sessions, keys and who may do what."""

@@ -1,0 +1,5 @@
+"""The event log: record, seal, verify, follow."""
+
+from core.events import record
+
+__all__ = ["record"]

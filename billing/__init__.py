@@ -1,0 +1,1 @@
+"""Catalogue, subscriptions, invoices, payments and the ledger."""

@@ -1,0 +1,1 @@
+"""The frame: settings, addresses, processes, the admin site."""

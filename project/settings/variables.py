@@ -1,0 +1,57 @@
+"""Every environment variable of Countinghouse: once, with type, default and text.
+
+`.env.example` and the settings reference are made from this table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.config import REQUIRED, Variable, boolean, integer, listing, text, url
+
+
+def required_in_production(development: Any) -> Any:
+    """Return a default that holds outside production only."""
+
+    def default(kind: str) -> Any:
+        return REQUIRED if kind == "production" else development
+
+    return default
+
+
+VARIABLES: list[Variable] = [
+    Variable(
+        "SECRET_KEY",
+        text,
+        required_in_production("development-only-secret-key-development-only-secret-key"),
+        "Signs cookies and cursors; at least 50 random characters.",
+        "Security",
+        is_secret=True,
+    ),
+    Variable(
+        "ENCRYPTION_KEYS",
+        listing,
+        required_in_production(["ZGV2ZWxvcG1lbnQtb25seS1lbmNyeXB0aW9uLWtleSE="]),
+        "Keys that wrap the keys of persons: base64 of 32 bytes each; the first encrypts, all decrypt.",
+        "Security",
+        is_secret=True,
+    ),
+    Variable(
+        "TOKEN_SIGNING_KEYS",
+        listing,
+        required_in_production([]),
+        "Ed25519 private keys that sign access tokens: base64 of the 32-byte seed each; the first signs, all verify.",
+        "Security",
+        is_secret=True,
+    ),
+    Variable("ALLOWED_HOSTS", listing, ["localhost", "127.0.0.1", "[::1]"], "Host names served.", "Web"),
+    Variable("PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web"),
+    Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web"),
+    Variable("DATABASE_URL", url("postgresql", "postgres"), "", "PostgreSQL as the product uses it; empty: embedded.", "Servers", is_secret=True),
+    Variable("MIGRATION_DATABASE_URL", url("postgresql", "postgres"), "", "PostgreSQL as the owner of the tables, who migrates; empty: DATABASE_URL.", "Servers", is_secret=True),
+    Variable("REDIS_URL", url("redis", "rediss", "unix"), "", "Redis or Valkey for cache and limits; empty: embedded.", "Servers", is_secret=True),
+    Variable("CELERY_BROKER_URL", text, "", "The broker (redis:// or amqp://); empty: REDIS_URL.", "Servers", is_secret=True),
+    Variable("DATABASE_POOL_MIN", integer, 2, "Connections that each process keeps open.", "Servers"),
+    Variable("DATABASE_POOL_MAX", integer, 10, "Connections that each process opens at most.", "Servers"),
+    Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
+]

@@ -86,7 +86,9 @@ class InvalidTransition(Conflict):
 
     code, title = "invalid_transition", "The state does not allow this command"
 
-    def __init__(self, *, current_status: str, command: str, allowed_commands: Iterable[str], detail: str = "") -> None:
+    def __init__(
+        self, *, current_status: str, command: str, allowed_commands: Iterable[str], detail: str = ""
+    ) -> None:
         allowed = sorted(allowed_commands)
         choice = f" Allowed: {', '.join(allowed)}." if allowed else " Nothing is allowed any more."
         super().__init__(
@@ -142,7 +144,12 @@ class ProviderRejected(AppError):
 
 
 class ProviderAnswerInvalid(AppError):
-    status, code, title, is_retryable = 502, "provider_answer_invalid", "The provider answered in an unknown shape", True
+    status, code, title, is_retryable = (
+        502,
+        "provider_answer_invalid",
+        "The provider answered in an unknown shape",
+        True,
+    )
 
 
 class ProviderUnavailable(AppError):

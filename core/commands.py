@@ -84,9 +84,7 @@ def _in_transaction(function: Callable[..., R], is_durable: bool, kwargs: dict[s
 
 def _in_test_case() -> bool:
     """Django's TestCase wraps each test in a transaction that it marks itself."""
-    return any(
-        getattr(block, "_from_testcase", False) for block in transaction.get_connection().atomic_blocks
-    )
+    return any(getattr(block, "_from_testcase", False) for block in transaction.get_connection().atomic_blocks)
 
 
 def _subject(kwargs: dict[str, object]) -> models.Model | None:

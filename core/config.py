@@ -51,9 +51,7 @@ def url(*schemes: str) -> Callable[[str], str]:
 
     def parse(value: str) -> str:
         if urlsplit(value).scheme not in schemes:
-            raise ValueError(
-                f"expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
-            )
+            raise ValueError(f"expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
         return value
 
     parse.__name__ = "URL"

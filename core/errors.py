@@ -86,9 +86,7 @@ class InvalidTransition(Conflict):
 
     code, title = "invalid_transition", "The state does not allow this command"
 
-    def __init__(
-        self, *, current_status: str, command: str, allowed_commands: Iterable[str], detail: str = ""
-    ) -> None:
+    def __init__(self, *, current_status: str, command: str, allowed_commands: Iterable[str], detail: str = "") -> None:
         allowed = sorted(allowed_commands)
         choice = f" Allowed: {', '.join(allowed)}." if allowed else " Nothing is allowed any more."
         super().__init__(

@@ -45,9 +45,7 @@ VARIABLES: list[Variable] = [
         is_secret=True,
     ),
     Variable("ALLOWED_HOSTS", listing, ["localhost", "127.0.0.1", "[::1]"], "Host names served.", "Web"),
-    Variable(
-        "PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web"
-    ),
+    Variable("PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web"),
     Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web"),
     Variable(
         "DATABASE_URL",

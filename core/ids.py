@@ -14,7 +14,7 @@ import uuid_utils
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
-_SHAPE = re.compile(r"^(?P<prefix>[a-z]{2,8})_(?P<suffix>[0-7][0-9a-hjkmnp-tv-z]{25})$")
+_SHAPE = re.compile(r"(?P<prefix>[a-z]{2,8})_(?P<suffix>[0-7][0-9a-hjkmnp-tv-z]{25})")
 
 
 class MalformedId(ValueError):
@@ -37,7 +37,7 @@ def encode(prefix: str, value: UUID) -> str:
 
 def split(text: str) -> tuple[str, UUID]:
     """Return prefix and UUID of a public id. Raises `MalformedId`."""
-    match = _SHAPE.match(text)
+    match = _SHAPE.fullmatch(text)
     if match is None:
         raise MalformedId(f"{text[:80]!r} is not an id: expected a prefix, '_' and 26 characters.")
     number = 0

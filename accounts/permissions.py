@@ -1,0 +1,20 @@
+"""What may be done to people and organisations, and by whom."""
+
+from __future__ import annotations
+
+from core.access import ADMINS, EVERYONE, OWNERS, Permission
+
+USER_VIEW = Permission("accounts.user.view", "See a person.")
+USER_EDIT = Permission("accounts.user.edit", "Change a person's name.")
+USER_MANAGE = Permission("accounts.user.manage", "Deactivate and reactivate people.")
+SESSION_END = Permission("accounts.session.end", "Sign a person out.")
+
+ORGANIZATION_VIEW = Permission("accounts.organization.view", "See an organisation.", EVERYONE)
+ORGANIZATION_EDIT = Permission("accounts.organization.edit", "Change an organisation's name and addresses.", ADMINS)
+MEMBERSHIP_VIEW = Permission("accounts.membership.view", "See who belongs to an organisation.", EVERYONE)
+MEMBERSHIP_MANAGE = Permission("accounts.membership.manage", "Change roles and remove members.", ADMINS)
+OWNERSHIP_MANAGE = Permission("accounts.ownership.manage", "Make owners and unmake them.", OWNERS)
+INVITATION_VIEW = Permission("accounts.invitation.view", "See invitations.", ADMINS)
+INVITATION_MANAGE = Permission("accounts.invitation.manage", "Invite people and take invitations back.", ADMINS)
+API_KEY_VIEW = Permission("accounts.api_key.view", "See API keys (never their secrets).", ADMINS)
+API_KEY_MANAGE = Permission("accounts.api_key.manage", "Make, rotate and revoke API keys.", ADMINS)

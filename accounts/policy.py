@@ -1,0 +1,110 @@
+"""Who may do what, by roles: fills the port `core.access`.
+
+* Staff hold every permission that is for staff, and see everything.
+* A person holds what their role in the object's organisation gives, and sees what belongs to their organisations.
+* An API key acts in its own organisation, at most as an administrator, within its scopes.
+* What belongs to no organisation is for staff, save what is a person's own: themselves and their sessions.
+* The anonymous hold nothing and see nothing.
+
+`allows` takes one query at most, `visible` none of its own (a subquery), however many rows there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+
+from accounts import permissions as own
+from accounts.models import Membership, Session, User
+from accounts.selectors import memberships
+from core import context
+from core.access import Permission, Role
+from core.actor import Actor, ActorType
+
+_M = TypeVar("_M", bound=Model)
+
+_OF_ONESELF = frozenset({own.USER_VIEW.name, own.USER_EDIT.name, own.SESSION_END.name})
+_ROLE_OF_KEYS = Role.ADMIN
+
+
+class RolePolicy:
+    """Answers by the roles of `Membership`."""
+
+    def allows(self, actor: Actor, permission: Permission, obj: Any) -> bool:
+        if actor.is_staff:
+            return permission.is_for_staff
+        if actor.id is None or not _is_in_scope(actor, permission.name):
+            return False
+        if actor.type is ActorType.USER and permission.name in _OF_ONESELF and _is_own(actor, obj):
+            return True
+        if not permission.roles:
+            return False
+        organization_id = context.current().organization_id if obj is None else organization_of(obj)
+        return organization_id is not None and _role(actor, organization_id) in permission.roles
+
+    def sees(self, actor: Actor, obj: Model) -> bool:
+        if actor.is_staff:
+            return True
+        if actor.id is None:
+            return False
+        if actor.type is ActorType.USER and _is_own(actor, obj):
+            return True
+        organization_id = organization_of(obj)
+        return organization_id is not None and _role(actor, organization_id) is not None
+
+    def visible(self, actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
+        if actor.is_staff:
+            return queryset
+        if actor.id is None:
+            return queryset.none()
+        path = getattr(queryset.model, "organization_path", None)
+        if path is None:
+            return _own_rows(actor, queryset)
+        if actor.organization_id is not None:
+            return queryset.filter(**{path: actor.organization_id})
+        mine = Membership.objects.filter(user_id=actor.id).values("organization_id")
+        chosen = context.current().organization_id
+        if chosen is not None and path != "id":
+            mine = mine.filter(organization_id=chosen)
+        return queryset.filter(**{f"{path}__in": mine})
+
+
+def organization_of(obj: Any) -> UUID | None:
+    """Return the id of the organisation to which a row belongs, by its model's `organization_path`."""
+    path = getattr(obj, "organization_path", None)
+    if path is None:
+        return None
+    value = obj
+    for part in path.split("__"):
+        value = getattr(value, part, None)
+        if value is None:
+            return None
+    return value if isinstance(value, UUID) else None
+
+
+def _role(actor: Actor, organization_id: UUID) -> Role | None:
+    if actor.organization_id is not None:
+        return _ROLE_OF_KEYS if actor.organization_id == organization_id else None
+    assert actor.id is not None
+    return memberships.role_in(actor.id, organization_id)
+
+
+def _is_in_scope(actor: Actor, permission: str) -> bool:
+    if actor.scopes is None:
+        return True
+    app, noun, _verb = permission.split(".", 2)
+    return bool(actor.scopes & {permission, f"{app}.{noun}.*", f"{app}.*"})
+
+
+def _is_own(actor: Actor, obj: Any) -> bool:
+    return (isinstance(obj, User) and obj.pk == actor.id) or (isinstance(obj, Session) and obj.user_id == actor.id)
+
+
+def _own_rows(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
+    if actor.type is ActorType.USER and issubclass(queryset.model, User):
+        return queryset.filter(pk=actor.id)
+    if actor.type is ActorType.USER and issubclass(queryset.model, Session):
+        return queryset.filter(user_id=actor.id)
+    return queryset.none()

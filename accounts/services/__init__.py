@@ -1,0 +1,1 @@
+"""The verbs of people and organisations: the only code that writes."""

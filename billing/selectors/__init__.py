@@ -1,0 +1,1 @@
+"""The questions of billing: the only code that reads across models."""

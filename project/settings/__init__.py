@@ -86,6 +86,7 @@ def database(url: str) -> dict[str, object]:
 
 DATABASES = {"default": database(env["DATABASE_URL"] or "postgresql:///countinghouse")}
 REDIS_URL = env["REDIS_URL"]
+RATE_LIMIT_SCALE = env["RATE_LIMIT_SCALE"]
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

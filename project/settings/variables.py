@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.config import REQUIRED, Variable, boolean, integer, listing, text, url
+from core.config import REQUIRED, Variable, boolean, integer, listing, number, text, url
 
 
 def required_in_production(development: Any) -> Any:
@@ -81,5 +81,6 @@ VARIABLES: list[Variable] = [
     ),
     Variable("DATABASE_POOL_MIN", integer, 2, "Connections that each process keeps open.", "Servers"),
     Variable("DATABASE_POOL_MAX", integer, 10, "Connections that each process opens at most.", "Servers"),
+    Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
     Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
 ]

@@ -60,6 +60,10 @@ class Subscription(Entity):
     source = models.CharField(max_length=100, blank=True, default="")
     external_id = models.CharField(max_length=200, blank=True, default="")
 
+    operation_key = models.CharField(
+        max_length=200, null=True, blank=True, unique=True, editable=False, help_text="Of the request that made it."
+    )
+
     class Meta:
         ordering = ["-id"]
         verbose_name = "subscription"

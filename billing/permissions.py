@@ -1,0 +1,34 @@
+"""What may be done in billing, and by whom."""
+
+from __future__ import annotations
+
+from core.access import BILLING, EVERYONE, Permission
+
+# Catalogue: everyone signed in sees what is listed; staff write.
+PRODUCT_MANAGE = Permission("billing.product.manage", "Create and change products.")
+PRICE_MANAGE = Permission("billing.price.manage", "Create and change prices.")
+
+# Customers
+CUSTOMER_VIEW = Permission("billing.customer.view", "See customers.", EVERYONE)
+CUSTOMER_CREATE = Permission("billing.customer.create", "Create customers.", BILLING)
+CUSTOMER_EDIT = Permission("billing.customer.edit", "Change customers.", BILLING)
+CUSTOMER_IMPORT = Permission("billing.customer.import", "Import customers from a file.")
+PAYMENT_METHOD_VIEW = Permission("billing.payment_method.view", "See payment methods.", EVERYONE)
+PAYMENT_METHOD_MANAGE = Permission("billing.payment_method.manage", "Add and remove payment methods.", BILLING)
+
+# Subscriptions
+SUBSCRIPTION_VIEW = Permission("billing.subscription.view", "See subscriptions.", EVERYONE)
+SUBSCRIPTION_CREATE = Permission("billing.subscription.create", "Subscribe.", BILLING)
+SUBSCRIPTION_CHANGE_PLAN = Permission("billing.subscription.change_plan", "Change the plan.", BILLING)
+SUBSCRIPTION_CANCEL = Permission("billing.subscription.cancel", "Cancel, and take a cancellation back.", BILLING)
+SUBSCRIPTION_PAUSE = Permission("billing.subscription.pause", "Pause and resume.", BILLING)
+SUBSCRIPTION_REACTIVATE = Permission("billing.subscription.reactivate", "Reactivate.", BILLING)
+SUBSCRIPTION_SUSPEND = Permission("billing.subscription.suspend", "Suspend access, and grant it again.")
+SUBSCRIPTION_ADVANCE = Permission(
+    "billing.subscription.advance",
+    "Move on as time passes and payments come in: the product itself.",
+    is_for_staff=False,
+)
+
+# Figures
+METRICS_VIEW = Permission("billing.metrics.view", "See the business figures.")

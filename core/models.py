@@ -67,3 +67,14 @@ class AppendOnly(models.Model):
 
     class Meta:
         abstract = True
+
+
+class AdminSubmission(models.Model):
+    """That a form of the admin was sent: one row for each one-time token, so that two clicks take effect once."""
+
+    key = models.CharField(primary_key=True, max_length=80)
+    principal = models.CharField(max_length=80)
+    sent_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.key

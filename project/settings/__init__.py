@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.config import Environment
+from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.variables import VARIABLES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -21,8 +22,8 @@ ALLOWED_HOSTS = env["ALLOWED_HOSTS"]
 PUBLIC_URL = env["PUBLIC_URL"]
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "project.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

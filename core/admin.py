@@ -1,0 +1,292 @@
+"""What every page of an object looks like in the admin: figures, commands, facts, related rows, timeline.
+
+Staff change nothing by editing rows. They give commands (`core.admin_actions`) that call the services the API calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, Protocol, TypeVar
+from urllib.parse import unquote
+
+from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from core.actor import Actor
+from core.admin_actions import CommandAction, offered, run_command_view
+from core.admin_html import NOTHING, identifier, link, moment
+from core.admin_lists import BoundedPaginator, found_by
+from core.ids import MalformedId, split
+from core.models import Entity
+from core.timeline import TimelineEntry
+
+_M = TypeVar("_M", bound=models.Model)
+
+ENTRIES_ON_PAGE = 20
+ENTRIES_ON_TIMELINE = 50
+
+
+class Site(Protocol):
+    """What these pages ask of the site: it knows the higher apps, they do not."""
+
+    name: str
+
+    def actor_of(self, request: HttpRequest) -> Actor: ...
+
+    def timeline_of(self, obj: models.Model, *, limit: int, before: str = "") -> Sequence[TimelineEntry]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One key figure at the head of a page. `tone` colours it (success, warning, danger)."""
+
+    label: str
+    value: object
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Related rows, the newest few, with a link to all of them; `empty` says what to do when there are none."""
+
+    title: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    all_url: str = ""
+    empty: str = "Nothing yet."
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact of an object: a label and its value."""
+
+    label: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """What a list says when it has no rows at all: what this is, and what to do (a command to type, perhaps)."""
+
+    title: str = "Nothing here yet"
+    text: str = ""
+    command: str = ""
+    icon: str = field(default="inbox")
+
+
+class EntityAdmin(ModelAdmin):
+    """The admin of a table that only services change.
+
+    `facts` names fields or methods shown on the object's page; `search_by` lookups that an index answers;
+    `commands` what may be done; `empty` what the list says while the table is empty.
+    """
+
+    facts: ClassVar[Sequence[str]] = ()
+    search_by: ClassVar[Sequence[str]] = ()
+    commands: ClassVar[Sequence[CommandAction[Any]]] = ()
+    related: ClassVar[Sequence[str]] = ()
+    empty: ClassVar[Empty] = Empty()
+    has_timeline: ClassVar[bool] = True
+
+    ordering = ("-id",)
+    sortable_by = ()
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = False
+    paginator = BoundedPaginator
+    list_display = ("identifier", "created")
+    actions = None
+    object_template: ClassVar[str] = "admin/entity.html"
+
+    # Who may do what: rows are seen, never added, edited or deleted by hand.
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(self.has_view_permission(request))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Staff see everything, as `core.access` says for the API; what they may do, each command asks."""
+        return bool(getattr(request.user, "is_staff", False) and request.user.is_active)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    # The list
+
+    @display(description="Id")
+    def identifier(self, obj: Entity) -> str:
+        return identifier(obj.public_id)
+
+    @display(description="Created")
+    def created(self, obj: Any) -> str:
+        return moment(obj.created_at)
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        return tuple(self.search_by) or ("pk",)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
+    ) -> tuple[models.QuerySet[Any], bool]:
+        term = search_term.strip()
+        return (found_by(queryset, term, self.search_by) if term else queryset), False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        queryset = super().get_queryset(request)
+        return queryset.select_related(*self.related) if self.related else queryset
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        return super().changelist_view(request, {"empty": self.empty, **(extra_context or {})})
+
+    # The object's page
+
+    def get_title(self, obj: Any) -> object:
+        """What the page is headed with."""
+        return str(obj)
+
+    def get_states(self, obj: Any) -> Iterable[object]:
+        """The labels beside the title."""
+        return ()
+
+    def get_figures(self, request: HttpRequest, obj: Any) -> Sequence[Figure]:
+        return ()
+
+    def get_sections(self, request: HttpRequest, obj: Any) -> Sequence[Section]:
+        return ()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Find the object by its key, or by its public id, so that a pasted address of either form works."""
+        try:
+            prefix, key = split(object_id)
+        except MalformedId:
+            return super().get_object(request, object_id, from_field)
+        return super().get_object(request, str(key)) if prefix == getattr(self.model, "id_prefix", None) else None
+
+    def get_facts(self, obj: Any) -> list[Fact]:
+        return [self._fact(name, obj) for name in self.facts]
+
+    def _fact(self, name: str, obj: Any) -> Fact:
+        try:
+            model_field, _, value = lookup_field(name, obj, self)
+        except ObjectDoesNotExist:
+            model_field, value = None, None
+        label = str(label_for_field(name, self.model, self))
+        if isinstance(value, models.Model) or (model_field is not None and model_field.is_relation):
+            shown: object = link(getattr(obj, name))
+        elif isinstance(model_field, models.DateTimeField | models.DateField):
+            shown = moment(value)
+        elif model_field is not None:
+            shown = display_for_field(value, model_field, NOTHING)
+        else:
+            shown = display_for_value(value, NOTHING)
+        return Fact(label[:1].upper() + label[1:], NOTHING if shown in (None, "") else shown)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponseBase:
+        if object_id is None or self.has_change_permission(request):
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        obj = self._found(request, object_id)
+        site: Site = self.admin_site
+        entries = site.timeline_of(obj, limit=ENTRIES_ON_PAGE + 1) if self.has_timeline else ()
+        return self.page(
+            request,
+            obj,
+            self.object_template,
+            figures=self.get_figures(request, obj),
+            facts=self.get_facts(obj),
+            sections=self.get_sections(request, obj),
+            has_timeline=self.has_timeline,
+            timeline=entries[:ENTRIES_ON_PAGE],
+            timeline_url=self.timeline_url(obj) if len(entries) > ENTRIES_ON_PAGE else "",
+            **(extra_context or {}),
+        )
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The whole timeline, 50 events at a time; `?before=` an event id goes on from there."""
+        obj = self._found(request, object_id)
+        site: Site = self.admin_site
+        before = request.GET.get("before", "")
+        entries = site.timeline_of(obj, limit=ENTRIES_ON_TIMELINE + 1, before=before)
+        shown = entries[:ENTRIES_ON_TIMELINE]
+        older = f"?before={shown[-1].id}" if len(entries) > ENTRIES_ON_TIMELINE else ""
+        return self.page(request, obj, "admin/timeline.html", timeline=shown, older_url=older, is_first=not before)
+
+    def page(self, request: HttpRequest, obj: Any, template: str, **context: Any) -> TemplateResponse:
+        """Render a page about `obj`: its head (title, states, id, commands that its state allows) and `context`."""
+        request.current_app = self.admin_site.name
+        actor = self.admin_site.actor_of(request)
+        return TemplateResponse(
+            request,
+            template,
+            {
+                **self.admin_site.each_context(request),
+                "title": str(obj),
+                "opts": self.opts,
+                "original": obj,
+                "object_id": obj.pk,
+                "headline": self.get_title(obj),
+                "states": list(self.get_states(obj)),
+                "public_id": getattr(obj, "public_id", ""),
+                "object_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk]),
+                "commands": [
+                    {"action": action, "url": self.command_url(obj, action)}
+                    for action in offered(self.commands, obj, actor)
+                ],
+                **context,
+            },
+        )
+
+    def _found(self, request: HttpRequest, object_id: str) -> Any:
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            raise Http404(f"There is no such {self.opts.verbose_name}.")
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        return obj
+
+    # Commands
+
+    def command_url(self, obj: Any, action: CommandAction[Any]) -> str:
+        return reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_command",
+            args=[obj.pk, action.name],
+            current_app="admin",
+        )
+
+    def timeline_url(self, obj: Any) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_history", args=[obj.pk])
+
+    def command_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
+        obj = self._found(request, object_id)
+        action = next((action for action in self.commands if action.name == name), None)
+        if action is None:
+            raise Http404("There is no such command.")
+        return run_command_view(self, request, obj, action)
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_command"
+        view = self.admin_site.admin_view(partial(self.command_view))
+        return [path("<path:object_id>/do/<slug:name>/", view, name=name), *super().get_urls()]

@@ -1,0 +1,75 @@
+"""Lists that stay fast on large tables: no full count, no deep offset, search through indexes only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.core.paginator import Paginator
+from django.db import connections
+from django.db.models import Model, Q, QuerySet
+from django.utils.functional import cached_property
+
+from core.ids import MalformedId, split
+
+COUNTED_AT_MOST: Final = 10_000
+FOUND_AT_MOST: Final = 500
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable at run time
+    """Counts at most `COUNTED_AT_MOST` rows and says "10,000+" beyond; who wants to see further narrows the list.
+
+    A table that PostgreSQL's own statistics know to be larger is not counted at all when nothing narrows it.
+    """
+
+    template_name = "admin/pagination_bounded.html"
+
+    @cached_property
+    def estimate(self) -> int | None:
+        """The rows of the whole table by `pg_class.reltuples`; None when the list is narrowed, or nothing is known."""
+        rows = self.object_list
+        if not isinstance(rows, QuerySet) or rows.query.where or rows.query.is_sliced:
+            return None
+        with connections[rows.db].cursor() as cursor:
+            cursor.execute(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [f'"{rows.model._meta.db_table}"']
+            )
+            row = cursor.fetchone()
+        return int(row[0]) if row and row[0] >= 0 else None
+
+    @cached_property
+    def counted(self) -> int:
+        """How many rows there are, at most one more than the bound."""
+        if not isinstance(self.object_list, QuerySet):
+            return len(self.object_list)
+        if (self.estimate or 0) > 2 * COUNTED_AT_MOST:
+            return COUNTED_AT_MOST + 1
+        return self.object_list.order_by()[: COUNTED_AT_MOST + 1].count()
+
+    @cached_property
+    def count(self) -> int:
+        return min(self.counted, COUNTED_AT_MOST)
+
+    @property
+    def count_label(self) -> str:
+        """The count in words: "1,234", "10,000+", "about 1,200,000"."""
+        if self.counted <= COUNTED_AT_MOST:
+            return f"{self.counted:,}"
+        if self.estimate:
+            return f"about {self.estimate:,}"
+        return f"{COUNTED_AT_MOST:,}+"
+
+
+def found_by(queryset: QuerySet[Any], term: str, lookups: Sequence[str]) -> QuerySet[Any]:
+    """Return the rows of `queryset` that `term` names: by public id, or by one of `lookups` (Django lookups that an
+    index answers). Each lookup is asked for itself, so that each uses its own index, and at most for 500 rows."""
+    model: type[Model] = queryset.model
+    try:
+        prefix, key = split(term)
+    except MalformedId:
+        keys: set[Any] = set()
+        for lookup in lookups:
+            rows = model._base_manager.filter(Q((lookup, term)))
+            keys.update(rows.order_by().values_list("pk", flat=True)[:FOUND_AT_MOST])
+        return queryset.filter(pk__in=keys)
+    return queryset.filter(pk=key) if prefix == getattr(model, "id_prefix", "") else queryset.none()

@@ -1,0 +1,119 @@
+"""The box that finds anything from every page. Apps register finders in `AppConfig.ready()`; each uses an index.
+
+An id pasted whole leads straight to its object, whatever it is: its prefix names the table.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import OperationalError, connection, transaction
+
+from core.admin_html import admin_url
+from core.ids import MalformedId, split
+from core.models import entities_by_prefix
+
+FOUND_OF_A_KIND: Final = 10
+TIME_FOR_ALL_MS: Final = 300
+SHORTEST_TERM: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: what it is called, what tells it from others, and where it is."""
+
+    title: str
+    subtitle: str
+    url: str
+    state: str = ""
+
+    def as_payload(self) -> dict[str, str]:
+        return {"title": self.title, "subtitle": self.subtitle, "url": self.url, "state": self.state}
+
+
+Find = Callable[[str, int], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """How one kind of thing is found: `find(term, limit)` answers through an index, at most `limit` of them."""
+
+    kind: str
+    icon: str
+    find: Find
+    order: int = 100
+
+
+_finders: dict[str, Finder] = {}
+
+
+def finder(kind: str, *, icon: str, order: int = 100) -> Callable[[Find], Find]:
+    """Register a finder of `kind` ("Customers"); lower `order` stands higher."""
+
+    def register(find: Find) -> Find:
+        _finders[kind] = Finder(kind, icon, find, order)
+        return find
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a search found. `go` is the one page that an id pasted whole means; `is_complete` is False when the time
+    was up before all finders had answered."""
+
+    groups: list[dict[str, Any]]
+    go: str = ""
+    is_complete: bool = True
+
+    def as_payload(self) -> dict[str, Any]:
+        return {"groups": self.groups, "go": self.go, "is_complete": self.is_complete}
+
+
+def find(term: str) -> Answer:
+    """Return what `term` finds: at most 10 of each kind, within 300 ms for all of them together."""
+    wanted = " ".join(term.split())[:200]
+    direct = _by_id(wanted)
+    if direct is not None:
+        return direct
+    if len(wanted) < SHORTEST_TERM:
+        return Answer([])
+    end = time.monotonic() + TIME_FOR_ALL_MS / 1000
+    groups: list[dict[str, Any]] = []
+    is_complete = True
+    for one in sorted(_finders.values(), key=lambda known: (known.order, known.kind)):
+        left = int((end - time.monotonic()) * 1000)
+        found = _bounded(one, wanted, left) if left > 0 else None
+        is_complete = is_complete and found is not None
+        if found:
+            groups.append({"kind": one.kind, "icon": one.icon, "items": [item.as_payload() for item in found]})
+    return Answer(groups, is_complete=is_complete)
+
+
+def _bounded(one: Finder, term: str, milliseconds: int) -> list[Finding] | None:
+    """Ask one finder; PostgreSQL itself ends a query that takes too long (then None)."""
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
+            return list(one.find(term, FOUND_OF_A_KIND))[:FOUND_OF_A_KIND]
+    except OperationalError:
+        return None
+
+
+def _by_id(term: str) -> Answer | None:
+    try:
+        prefix, key = split(term)
+    except MalformedId:
+        return None
+    model = entities_by_prefix.get(prefix)
+    found = model._base_manager.filter(pk=key).first() if model is not None else None
+    if found is None:
+        return Answer([])
+    address = admin_url(found)
+    item = Finding(str(found), f"{found._meta.verbose_name} {found.public_id}", address)
+    group = {"kind": "This id", "icon": "tag", "items": [item.as_payload()]}
+    return Answer([group], go=address)

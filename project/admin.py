@@ -1,0 +1,40 @@
+"""The admin's site: what staff see first, who they are to the services, and the box that finds anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import Model
+from django.http import HttpRequest, JsonResponse
+from django.urls import URLPattern, path
+from unfold.sites import UnfoldAdminSite
+
+from core import palette
+from core.actor import Actor
+from core.timeline import TimelineEntry
+
+
+class CountinghouseAdminSite(UnfoldAdminSite):
+    """Unfold's site with our dashboard and our own way to find things."""
+
+    index_title = "Dashboard"
+    index_template = "admin/dashboard.html"
+    enable_nav_sidebar = True
+
+    def extra_urls(self) -> list[URLPattern]:
+        return [path("find/", self.admin_view(self.find_view), name="find")]
+
+    def find_view(self, request: HttpRequest) -> JsonResponse:
+        """Answer `?q=` with what was found (`core.palette`); for staff only, never cached."""
+        answer = palette.find(request.GET.get("q", ""))
+        return JsonResponse(answer.as_payload(), headers={"Cache-Control": "no-store"})
+
+    def actor_of(self, request: HttpRequest) -> Actor:
+        """Return the staff member who asks, as services know them."""
+        from accounts.actors import actor_of_user
+
+        return actor_of_user(request.user)
+
+    def timeline_of(self, obj: Model, *, limit: int, before: str = "") -> Sequence[TimelineEntry]:
+        """Return what happened to `obj`, newest first."""
+        return []

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.config import Environment
+from project.settings import operations
 from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.variables import VARIABLES
 
@@ -42,6 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "core.health_views.EarlyHealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -88,6 +90,10 @@ def database(url: str) -> dict[str, object]:
 DATABASES = {"default": database(env["DATABASE_URL"] or "postgresql:///countinghouse")}
 REDIS_URL = env["REDIS_URL"]
 RATE_LIMIT_SCALE = env["RATE_LIMIT_SCALE"]
+METRICS_TOKEN = env["METRICS_TOKEN"]
+CACHES = operations.caches(REDIS_URL)
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+DJANGO_REDIS_LOGGER = "core.cache.redis"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

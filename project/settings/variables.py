@@ -81,6 +81,14 @@ VARIABLES: list[Variable] = [
     ),
     Variable("DATABASE_POOL_MIN", integer, 2, "Connections that each process keeps open.", "Servers"),
     Variable("DATABASE_POOL_MAX", integer, 10, "Connections that each process opens at most.", "Servers"),
+    Variable(
+        "METRICS_TOKEN",
+        text,
+        "",
+        "Bearer token that opens /metrics and the details of /health; empty: from this machine only.",
+        "Web",
+        is_secret=True,
+    ),
     Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
     Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
 ]

@@ -1,0 +1,20 @@
+"""What the tables of all apps share, and the tables of the ground."""
+
+from __future__ import annotations
+
+from core.models.base import AppendOnly, Entity, entities_by_prefix, entities_by_type
+from core.models.jobs import Job, JobState, Schedule
+from core.models.lease import Lease
+from core.models.personal import PersonKey
+
+__all__ = [
+    "AppendOnly",
+    "Entity",
+    "Job",
+    "JobState",
+    "Lease",
+    "PersonKey",
+    "Schedule",
+    "entities_by_prefix",
+    "entities_by_type",
+]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from core.models.base import AppendOnly, Entity, entities_by_prefix, entities_by_type
+from core.models.base import AdminSubmission, AppendOnly, Entity, entities_by_prefix, entities_by_type
 from core.models.jobs import Job, JobState, Schedule
 from core.models.lease import Lease
 from core.models.personal import PersonKey
 
 __all__ = [
+    "AdminSubmission",
     "AppendOnly",
     "Entity",
     "Job",

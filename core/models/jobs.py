@@ -33,7 +33,7 @@ class Job(Entity):
     payload = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
     priority = models.PositiveSmallIntegerField(default=5, help_text="0 first, 9 last.")
-    unique_key = models.CharField(max_length=200, null=True, blank=True, unique=True)  # noqa: DJ001 - null: no key
+    unique_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     run_at = models.DateTimeField(default=timezone.now)
     deadline = models.DateTimeField(null=True, blank=True, help_text="No attempt begins after this moment.")
 

@@ -7,9 +7,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
-    initial = True
 
-    dependencies = [
+    dependencies = [("core", "0001_admin_submission")
     ]
 
     operations = [

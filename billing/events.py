@@ -38,6 +38,7 @@ SUBSCRIPTION_BECAME_UNPAID = _subscription("became_unpaid", "Every attempt to co
 SUBSCRIPTION_PLAN_CHANGE_SCHEDULED = _subscription(
     "plan_change_scheduled", "Another price applies from the next period on."
 )
+SUBSCRIPTION_PLAN_CHANGE_WITHDRAWN = _subscription("plan_change_withdrawn", "The price stays as it is after all.")
 SUBSCRIPTION_PLAN_CHANGED = _subscription("plan_changed", "Another price applies now.")
 SUBSCRIPTION_CANCELLATION_SCHEDULED = _subscription("cancellation_scheduled", "It ends with its period.")
 SUBSCRIPTION_CANCELLATION_UNDONE = _subscription("cancellation_undone", "It goes on after its period.")

@@ -24,11 +24,6 @@ SUBSCRIPTION_CANCEL = Permission("billing.subscription.cancel", "Cancel, and tak
 SUBSCRIPTION_PAUSE = Permission("billing.subscription.pause", "Pause and resume.", BILLING)
 SUBSCRIPTION_REACTIVATE = Permission("billing.subscription.reactivate", "Reactivate.", BILLING)
 SUBSCRIPTION_SUSPEND = Permission("billing.subscription.suspend", "Suspend access, and grant it again.")
-SUBSCRIPTION_ADVANCE = Permission(
-    "billing.subscription.advance",
-    "Move on as time passes and payments come in: the product itself.",
-    is_for_staff=False,
-)
 
 # Figures
 METRICS_VIEW = Permission("billing.metrics.view", "See the business figures.")

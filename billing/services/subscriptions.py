@@ -1,0 +1,358 @@
+"""Subscriptions: what customers and staff may ask for. What happens by itself stands in `lifecycle`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from billing import events
+from billing.errors import (
+    CurrencyMismatch,
+    MixedIntervals,
+    NothingToChange,
+    PriceNotAvailable,
+    ProrationNotAvailable,
+    SeveralItems,
+)
+from billing.models import Customer, Price, Subscription, SubscriptionItem
+from billing.periods import Cadence, Period
+from billing.permissions import (
+    SUBSCRIPTION_CANCEL,
+    SUBSCRIPTION_CHANGE_PLAN,
+    SUBSCRIPTION_CREATE,
+    SUBSCRIPTION_PAUSE,
+    SUBSCRIPTION_REACTIVATE,
+    SUBSCRIPTION_SUSPEND,
+)
+from billing.services.changes import Watch
+from billing.services.lifecycle import (
+    WATCHED,
+    apply_pending,
+    cadence_of,
+    clear_pending,
+    end,
+    finish,
+)
+from billing.states import Access, Collection, Status, target
+from core.access import require
+from core.actor import Actor
+from core.commands import command
+from core.errors import InvalidInput
+from core.events import record
+
+NEXT_RENEWAL, NOW = "next_renewal", "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is subscribed to: `quantity` units of `price`."""
+
+    price: Price
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a new subscription would begin."""
+
+    status: Status
+    started_at: datetime
+    trial_end: datetime | None
+    anchor: datetime
+    period: Period
+
+
+@command("billing.subscription.create")
+def create(
+    *,
+    actor: Actor,
+    customer: Customer,
+    lines: Sequence[Line],
+    now: datetime,
+    starts_at: datetime | None = None,
+    trial_days: int | None = None,
+    collection: str = Collection.AUTOMATIC,
+    term: str = "",
+    operation_key: str | None = None,
+) -> Subscription:
+    """Subscribe `customer`. It is scheduled when `starts_at` lies ahead, on trial when the price (or `trial_days`, by
+    staff) says so, active when nothing is to be paid, else incomplete until its first invoice is paid.
+
+    Raises `CurrencyMismatch`, `MixedIntervals`, `PriceNotAvailable`. Event: `billing.subscription.created`.
+    """
+    require(actor, SUBSCRIPTION_CREATE.name, customer)
+    check_lines(actor=actor, customer=customer, lines=lines)
+    if trial_days is not None and not (actor.is_staff or actor.is_system):
+        raise InvalidInput.at("/trial_days", "Only staff set the length of a trial.")
+    begin = plan(customer=customer, lines=lines, now=now, starts_at=starts_at, trial_days=trial_days)
+    subscription = Subscription.objects.create(
+        customer=customer,
+        status=begin.status,
+        collection=collection,
+        currency=customer.currency,
+        time_zone=customer.time_zone,
+        started_at=begin.started_at,
+        trial_end=begin.trial_end,
+        billing_anchor=begin.anchor,
+        current_period_start=begin.period.start,
+        current_period_end=begin.period.end,
+        term=term,
+        operation_key=operation_key,
+    )
+    SubscriptionItem.objects.bulk_create(
+        SubscriptionItem(subscription=subscription, price=line.price, quantity=line.quantity) for line in lines
+    )
+    record(
+        events.SUBSCRIPTION_CREATED,
+        actor=actor,
+        subject=subscription,
+        after={"status": subscription.status, "started_at": subscription.started_at},
+        data={
+            "customer_id": customer.pk,
+            "items": [{"price_id": str(line.price.pk), "quantity": line.quantity} for line in lines],
+        },
+        occurred_at=now,
+    )
+    return subscription
+
+
+def check_lines(*, actor: Actor, customer: Customer, lines: Sequence[Line]) -> None:
+    """Refuse what cannot be subscribed to together. Raises as `create` does."""
+    if not lines:
+        raise InvalidInput.at("/items", "At least one price is needed.", "required")
+    if len({line.price.pk for line in lines}) < len(lines):
+        raise InvalidInput.at("/items", "The same price stands there twice: use its quantity.", "duplicate")
+    for line in lines:
+        check_price(actor=actor, price=line.price, currency=customer.currency)
+    if len({(line.price.interval, line.price.interval_count) for line in lines}) > 1:
+        raise MixedIntervals("All prices of a subscription must have the same period.")
+
+
+def check_price(*, actor: Actor, price: Price, currency: str) -> None:
+    """Refuse a price that `actor` cannot choose, or in another currency."""
+    is_open = price.is_active and price.product.is_active
+    if not is_open or not (price.is_listed or actor.is_staff or actor.is_system):
+        raise PriceNotAvailable(f"The price {price.public_id} takes no new subscriptions.", price=price.public_id)
+    if price.currency != currency:
+        raise CurrencyMismatch(
+            f"The price is in {price.currency}, the customer pays in {currency}.", price=price.public_id
+        )
+
+
+def plan(
+    *,
+    customer: Customer,
+    lines: Sequence[Line],
+    now: datetime,
+    starts_at: datetime | None = None,
+    trial_days: int | None = None,
+) -> Plan:
+    """Return how the subscription would begin: its status, trial, anchor and first period."""
+    first = lines[0].price
+    cadence = Cadence(first.interval, first.interval_count, customer.time_zone)
+    started = starts_at if starts_at is not None and starts_at > now else now
+    days = max(line.price.trial_days for line in lines) if trial_days is None else trial_days
+    trial_end = Cadence("day", 1, customer.time_zone).boundary(started, days) if days else None
+    period = Period(started, trial_end) if trial_end else cadence.period_from(started)
+    if started > now:
+        status = Status.SCHEDULED
+    elif trial_end:
+        status = Status.TRIALING
+    elif any(line.price.amount_minor for line in lines):
+        status = Status.INCOMPLETE
+    else:
+        status = Status.ACTIVE
+    return Plan(status, started, trial_end, trial_end or started, period)
+
+
+@command("billing.subscription.change_plan")
+def change_plan(
+    *,
+    actor: Actor,
+    subscription: Subscription,
+    price: Price,
+    now: datetime,
+    quantity: int | None = None,
+    effective: str = NEXT_RENEWAL,
+    reason: str = "",
+) -> Subscription:
+    """Let another price (or quantity) apply from the next period on. Choosing what runs now withdraws a pending change.
+
+    Raises `ProrationNotAvailable` for `effective="now"`, `SeveralItems`, `NothingToChange`, `PriceNotAvailable`,
+    `CurrencyMismatch`. Event: `billing.subscription.plan_change_scheduled` (or `.plan_change_withdrawn`).
+    """
+    require(actor, SUBSCRIPTION_CHANGE_PLAN.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    subscription.status = target(subscription, "change_plan")
+    if effective != NEXT_RENEWAL:
+        raise ProrationNotAvailable(
+            "A plan change takes effect at the next renewal: a change at once needs proration, which is not there yet.",
+            effective_at=subscription.current_period_end.isoformat(),
+        )
+    items = list(subscription.items.select_related("price"))
+    if len(items) != 1:
+        raise SeveralItems("The plan of a subscription with several items cannot be changed by one price.")
+    wanted = quantity or items[0].quantity
+    watch = Watch(subscription, *WATCHED)
+    event = events.SUBSCRIPTION_PLAN_CHANGE_SCHEDULED
+    if (price.pk, wanted) == (items[0].price_id, items[0].quantity):
+        if subscription.pending_price_id is None:
+            raise NothingToChange("The subscription has this price and quantity already.")
+        clear_pending(subscription)
+        event = events.SUBSCRIPTION_PLAN_CHANGE_WITHDRAWN
+    else:
+        check_price(actor=actor, price=price, currency=subscription.currency)
+        subscription.pending_price = price
+        subscription.pending_quantity = wanted
+        subscription.pending_effective_at = subscription.current_period_end
+    data: dict[str, object] = {"reason": reason, "price_id": items[0].price_id}
+    return finish(event, actor=actor, subscription=subscription, watch=watch, now=now, data=data)
+
+
+@command("billing.subscription.cancel")
+def cancel(
+    *, actor: Actor, subscription: Subscription, now: datetime, at_period_end: bool = True, reason: str = ""
+) -> Subscription:
+    """Cancel at the period's end, or at once. Events: `billing.subscription.cancellation_scheduled`, `.canceled`."""
+    require(actor, SUBSCRIPTION_CANCEL.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "cancel_at_period_end" if at_period_end else "cancel")
+    subscription.canceled_at = now
+    subscription.cancel_reason = reason
+    event = events.SUBSCRIPTION_CANCELLATION_SCHEDULED
+    if at_period_end:
+        subscription.cancel_at_period_end = True
+    else:
+        end(subscription, now)
+        event = events.SUBSCRIPTION_CANCELED
+    return finish(event, actor=actor, subscription=subscription, watch=watch, now=now, data={"reason": reason})
+
+
+@command("billing.subscription.undo_cancel")
+def undo_cancel(*, actor: Actor, subscription: Subscription, now: datetime) -> Subscription:
+    """Take back a cancellation that has not taken effect. Event: `billing.subscription.cancellation_undone`."""
+    require(actor, SUBSCRIPTION_CANCEL.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "undo_cancel")
+    subscription.cancel_at_period_end = False
+    subscription.canceled_at = None
+    subscription.cancel_reason = ""
+    return finish(events.SUBSCRIPTION_CANCELLATION_UNDONE, actor=actor, subscription=subscription, watch=watch, now=now)
+
+
+@command("billing.subscription.pause")
+def pause(*, actor: Actor, subscription: Subscription, now: datetime, reason: str = "") -> Subscription:
+    """Stop billing until it is resumed; what was paid is not paid back. Event: `billing.subscription.paused`."""
+    require(actor, SUBSCRIPTION_PAUSE.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "pause")
+    subscription.paused_at = now
+    return finish(
+        events.SUBSCRIPTION_PAUSED,
+        actor=actor,
+        subscription=subscription,
+        watch=watch,
+        now=now,
+        data={"reason": reason},
+    )
+
+
+@command("billing.subscription.resume")
+def resume(*, actor: Actor, subscription: Subscription, now: datetime) -> Subscription:
+    """Go on. Within the paid period nothing is billed; after it a new period begins now and is billed.
+
+    Event: `billing.subscription.resumed` (and those of the invoice).
+    """
+    require(actor, SUBSCRIPTION_PAUSE.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "resume")
+    subscription.paused_at = None
+    is_over = subscription.current_period_end <= now
+    if is_over:
+        apply_pending(actor=actor, subscription=subscription, now=now)
+        _begin_period(subscription, now)
+    finish(events.SUBSCRIPTION_RESUMED, actor=actor, subscription=subscription, watch=watch, now=now)
+    if is_over:
+        _bill(actor=actor, subscription=subscription, now=now)
+    return subscription
+
+
+@command("billing.subscription.suspend")
+def suspend(*, actor: Actor, subscription: Subscription, reason: str, now: datetime) -> Subscription:
+    """Shut the customer out, whatever the status; billing goes on. Event: `billing.subscription.suspended`."""
+    require(actor, SUBSCRIPTION_SUSPEND.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "suspend")
+    subscription.access = Access.SUSPENDED
+    subscription.suspended_at = now
+    subscription.suspended_reason = reason
+    return finish(
+        events.SUBSCRIPTION_SUSPENDED,
+        actor=actor,
+        subscription=subscription,
+        watch=watch,
+        now=now,
+        data={"reason": reason},
+    )
+
+
+@command("billing.subscription.unsuspend")
+def unsuspend(*, actor: Actor, subscription: Subscription, now: datetime, reason: str = "") -> Subscription:
+    """Let the customer in again. Event: `billing.subscription.unsuspended`."""
+    require(actor, SUBSCRIPTION_SUSPEND.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "unsuspend")
+    subscription.access = Access.GRANTED
+    subscription.suspended_at = None
+    subscription.suspended_reason = ""
+    return finish(
+        events.SUBSCRIPTION_UNSUSPENDED,
+        actor=actor,
+        subscription=subscription,
+        watch=watch,
+        now=now,
+        data={"reason": reason},
+    )
+
+
+@command("billing.subscription.reactivate")
+def reactivate(*, actor: Actor, subscription: Subscription, now: datetime) -> Subscription:
+    """Let a cancelled subscription run again, at its price: a new period begins now and is billed.
+
+    Event: `billing.subscription.reactivated` (and those of the invoice).
+    """
+    require(actor, SUBSCRIPTION_REACTIVATE.name, subscription)
+    subscription = subscription.refreshed_for_update()
+    watch = Watch(subscription, *WATCHED)
+    subscription.status = target(subscription, "reactivate")
+    subscription.canceled_at = None
+    subscription.cancel_reason = ""
+    subscription.ended_at = None
+    subscription.is_end_known = True
+    _begin_period(subscription, now)
+    finish(events.SUBSCRIPTION_REACTIVATED, actor=actor, subscription=subscription, watch=watch, now=now)
+    _bill(actor=actor, subscription=subscription, now=now)
+    return subscription
+
+
+def _begin_period(subscription: Subscription, now: datetime) -> None:
+    """Count periods from now on."""
+    period = cadence_of(subscription).period_from(now)
+    subscription.billing_anchor = period.start
+    subscription.current_period_start, subscription.current_period_end = period.start, period.end
+
+
+def _bill(*, actor: Actor, subscription: Subscription, now: datetime) -> None:
+    """Issue the invoice of the period that began; it is collected as a renewal's is."""
+
+
+def incomplete_deadline(subscription: Subscription) -> datetime:
+    """Return until when the first payment is awaited: 24 hours."""
+    return subscription.created_at + timedelta(hours=24)

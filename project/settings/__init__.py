@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.config import Environment
+from core.databases import databases
 from project.settings import operations
 from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.variables import VARIABLES
@@ -71,23 +71,9 @@ TEMPLATES = [
     }
 ]
 
-
-def database(url: str) -> dict[str, object]:
-    parts = urlsplit(url)
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": query.pop("host", unquote(parts.hostname or "")),
-        "PORT": str(parts.port or query.pop("port", "")),
-        "OPTIONS": query,
-        "ATOMIC_REQUESTS": False,
-    }
-
-
-DATABASES = {"default": database(env["DATABASE_URL"] or "postgresql:///countinghouse")}
+DATABASE_URL = env["DATABASE_URL"]
+MIGRATION_DATABASE_URL = env["MIGRATION_DATABASE_URL"]
+DATABASES = databases(env)
 REDIS_URL = env["REDIS_URL"]
 RATE_LIMIT_SCALE = env["RATE_LIMIT_SCALE"]
 METRICS_TOKEN = env["METRICS_TOKEN"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.config import REQUIRED, Variable, boolean, integer, listing, number, text, url
+from core.config import REQUIRED, Variable, boolean, choice, integer, listing, number, text, url
 
 
 def required_in_production(development: Any) -> Any:
@@ -20,6 +20,20 @@ def required_in_production(development: Any) -> Any:
 
 
 VARIABLES: list[Variable] = [
+    Variable(
+        "COUNTINGHOUSE_ENV",
+        choice("development", "test", "production"),
+        "development",
+        "In production all secrets must be set and nothing is made up.",
+        "Process",
+    ),
+    Variable(
+        "COUNTINGHOUSE_PROCESS",
+        choice("web", "command"),
+        "command",
+        "What this process is; `serve` sets it. The web keeps a pool and bounds each statement.",
+        "Process",
+    ),
     Variable(
         "SECRET_KEY",
         text,
@@ -81,6 +95,13 @@ VARIABLES: list[Variable] = [
     ),
     Variable("DATABASE_POOL_MIN", integer, 2, "Connections that each process keeps open.", "Servers"),
     Variable("DATABASE_POOL_MAX", integer, 10, "Connections that each process opens at most.", "Servers"),
+    Variable(
+        "DATABASE_STATEMENT_TIMEOUT_MS",
+        integer,
+        5000,
+        "Milliseconds after which the web gives up a statement.",
+        "Servers",
+    ),
     Variable(
         "METRICS_TOKEN",
         text,

@@ -1,0 +1,66 @@
+"""Real servers for every test. The cast (owner, team-mate, stranger, staff) follows below, from `accounts`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.test import TransactionTestCase
+
+from tests.settings import SERVERS
+from tests.support import database
+
+_reset: database.Reset | None = None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: Any) -> Iterator[None]:
+    """A database of this process's own, migrated by the owner; tests use it as the restricted role."""
+    global _reset
+    with django_db_blocker.unblock():
+        assert SERVERS is not None
+        if not SERVERS.is_database_given:
+            SERVERS.start_postgres()
+        else:
+            database.prepare_given_server(os.environ.get("PYTEST_XDIST_WORKER", "main"))
+        _reset = database.Reset(database.owner_url())
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+    _reset.close()
+
+
+def _fixture_teardown(self: TransactionTestCase) -> None:
+    assert _reset is not None
+    connections.close_all()
+    _reset()
+
+
+# Django's own flush would run as the product's role, which must not truncate, and against the append-only triggers.
+TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def _valkey() -> Iterator[Any]:
+    import redis
+
+    if SERVERS is not None:
+        SERVERS.start_valkey()
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    yield client
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey(_valkey: Any) -> None:
+    """Each test starts with an empty cache, no limits used and an empty queue."""
+    _valkey.flushdb()
+
+
+def pytest_unconfigure() -> None:
+    if SERVERS is not None:
+        SERVERS.close()

@@ -1,0 +1,28 @@
+"""The test frame itself: a database of one's own, the restricted role, the reset."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.db import ProgrammingError, connection
+
+
+@pytest.mark.django_db
+def test_tests_run_as_the_restricted_role() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("select current_user, current_database()")
+        assert cursor.fetchone()[0].endswith("_app")
+
+
+@pytest.mark.django_db
+def test_the_restricted_role_makes_no_tables() -> None:
+    with connection.cursor() as cursor, pytest.raises(ProgrammingError, match="permission denied"):
+        cursor.execute("create table public.intruder (id int)")
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+@pytest.mark.django_db(transaction=True)
+def test_a_committed_row_is_gone_in_the_next_test_and_the_seed_is_kept(round_: int) -> None:
+    assert not ContentType.objects.filter(app_label="intruder").exists()
+    assert ContentType.objects.filter(app_label="contenttypes").exists()
+    ContentType.objects.create(app_label="intruder", model="row")

@@ -44,6 +44,15 @@ def _fixture_teardown(self: TransactionTestCase) -> None:
 TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method-assign]
 
 
+@pytest.fixture
+def owner_connection(django_db_setup: None) -> Iterator[Any]:
+    """A connection as the owner of the tables, each statement committed: for what the product itself may not do."""
+    import psycopg
+
+    with psycopg.connect(database.owner_url(), autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture(scope="session")
 def _valkey() -> Iterator[Any]:
     import redis

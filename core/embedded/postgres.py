@@ -96,7 +96,18 @@ class Postgres:
         """Make the data directory (UTF-8, order by code point, which is the same on every machine)."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self._prepare()
-        arguments = ["-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions"]
+        arguments: list[str | Path] = [
+            "-D",
+            self.data,
+            "-U",
+            SUPERUSER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+            "--no-instructions",
+        ]
         arguments += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--wal-segsize=4"]
         command, options = self.identity.popen_arguments([self._program("initdb"), *arguments])
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **options)  # noqa: S603

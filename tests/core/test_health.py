@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from django.db import connection
 
 from core import health
 from core.health import Finding, Status
@@ -54,17 +53,16 @@ def test_names_what_keeps_it_from_being_ready_and_hides_addresses(client, broken
 
 
 @pytest.mark.django_db(transaction=True)
-def test_is_not_ready_while_a_migration_is_pending(client, monkeypatch):
+def test_is_not_ready_while_a_migration_is_pending(client, monkeypatch, owner_connection):
     monkeypatch.setattr(health, "_is_migrated", False)
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'sessions' RETURNING app, name, applied")
-        rows = cursor.fetchall()
+    query = "DELETE FROM django_migrations WHERE app = 'sessions' RETURNING app, name, applied"
+    rows = owner_connection.execute(query).fetchall()
     try:
         reply = client.get("/health/ready")
         assert reply.status_code == 503
         assert reply.json()["failed"] == {"migrations": "1 migrations are pending."}
     finally:
-        with connection.cursor() as cursor:
+        with owner_connection.cursor() as cursor:
             cursor.executemany("INSERT INTO django_migrations (app, name, applied) VALUES (%s, %s, %s)", rows)
 
 

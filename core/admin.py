@@ -106,7 +106,7 @@ class EntityAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = False
     paginator = BoundedPaginator
-    list_display = ("identifier", "created")
+    list_display: Sequence[str] = ("identifier", "created")
     actions = None
     object_template: ClassVar[str] = "admin/entity.html"
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _M = TypeVar("_M", bound=models.Model)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call(Generic[_M]):
     """One command as given: what a `CommandAction` translates into the arguments of its service. `key` names the form
     that was sent, for services that keep an operation key."""
@@ -72,7 +72,7 @@ class CommandForm(forms.Form):
         self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CommandAction(Generic[_M]):
     """One command in the admin.
 

@@ -88,10 +88,13 @@ def state(word: object, tone: str | None = None) -> SafeString | str:
     (success, info, warning, danger, neutral)."""
     if word in (None, ""):
         return NOTHING
-    key = str(word)
-    return format_html(
-        '<span class="ch-state ch-state--{}">{}</span>', tone or TONES.get(key, "neutral"), key.replace("_", " ")
-    )
+    shown = str(word).replace("_", " ")
+    return format_html('<span class="ch-state ch-state--{}">{}</span>', tone or state_tone(word), shown)
+
+
+def state_tone(word: object) -> str:
+    """Return the colour of a state: success, info, warning, danger or neutral."""
+    return TONES.get(str(word), "neutral")
 
 
 def money(minor: int | None, currency: str) -> SafeString | str:

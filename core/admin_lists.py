@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from django.core.paginator import Paginator
 from django.db import connections
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Lower
 from django.utils.functional import cached_property
 
 from core.ids import MalformedId, split
+
+_M = TypeVar("_M", bound=Model)
 
 COUNTED_AT_MOST: Final = 10_000
 FOUND_AT_MOST: Final = 500
@@ -60,16 +63,26 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptabl
         return f"{COUNTED_AT_MOST:,}+"
 
 
-def found_by(queryset: QuerySet[Any], term: str, lookups: Sequence[str]) -> QuerySet[Any]:
-    """Return the rows of `queryset` that `term` names: by public id, or by one of `lookups` (Django lookups that an
-    index answers). Each lookup is asked for itself, so that each uses its own index, and at most for 500 rows."""
-    model: type[Model] = queryset.model
+def begins_with(rows: QuerySet[_M], field: str, term: str) -> QuerySet[_M]:
+    """Return the rows whose `field` begins with `term` in any case, by the index on `lower(field)`."""
+    found = rows.alias(_begins=Lower(field)).filter(_begins__startswith=term.lower())
+    return cast("QuerySet[_M]", found)
+
+
+def found_by(queryset: QuerySet[_M], term: str, lookups: Sequence[str]) -> QuerySet[_M]:
+    """Return the rows of `queryset` that `term` names: by public id, or by one of `lookups`.
+
+    A lookup is Django's ("number") or "^field" for the beginning of a field in any case; an index must answer it. Each
+    is asked for itself, so that each uses its own index, and for 500 rows at most.
+    """
+    model = queryset.model
     try:
         prefix, key = split(term)
     except MalformedId:
         keys: set[Any] = set()
         for lookup in lookups:
-            rows = model._base_manager.filter(Q((lookup, term)))
-            keys.update(rows.order_by().values_list("pk", flat=True)[:FOUND_AT_MOST])
+            rows = model._base_manager.order_by()
+            found = begins_with(rows, lookup[1:], term) if lookup.startswith("^") else rows.filter(**{lookup: term})
+            keys.update(found.values_list("pk", flat=True)[:FOUND_AT_MOST])
         return queryset.filter(pk__in=keys)
     return queryset.filter(pk=key) if prefix == getattr(model, "id_prefix", "") else queryset.none()

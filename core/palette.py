@@ -29,9 +29,10 @@ class Finding:
     subtitle: str
     url: str
     state: str = ""
+    tone: str = "neutral"
 
     def as_payload(self) -> dict[str, str]:
-        return {"title": self.title, "subtitle": self.subtitle, "url": self.url, "state": self.state}
+        return {"title": self.title, "subtitle": self.subtitle, "url": self.url, "state": self.state, "tone": self.tone}
 
 
 Find = Callable[[str, int], Iterable[Finding]]

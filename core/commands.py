@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 commands: dict[str, Callable[..., object]] = {}
 
-COMMAND_REFUSED = EventType("core.command.refused", "command", "A command was refused.")
+COMMAND_REFUSED = EventType("core.command.refused", "*", "A command was refused.")
 
 
 @dataclass(slots=True)

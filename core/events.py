@@ -21,7 +21,7 @@ catalogue: dict[str, EventType] = {}
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One kind of fact. `subject` is the object type (`subscription`), `text` one sentence for people."""
+    """One kind of fact. `subject` is the object type (`subscription`; "*" for any), `text` one sentence for people."""
 
     name: str
     subject: str
@@ -41,6 +41,13 @@ class Subject:
     type: str
     id: UUID
     organization_id: UUID | None = None
+
+
+def type_of(thing: Model | type[Model]) -> str:
+    """Return the name under which events, jobs and keys know a row's type: that of its class, in small letters."""
+    name = thing._meta.concrete_model._meta.model_name if thing._meta.concrete_model else thing._meta.model_name
+    assert name is not None
+    return name
 
 
 class Recorder(Protocol):

@@ -1,0 +1,52 @@
+"""Handing jobs to the broker. The broker is only the fast path: what is lost here, the relay hands over again."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+import structlog
+from celery import current_app
+
+from core.jobs.registry import Priority, kinds
+from core.models import Job
+
+TASK = "core.run_job"
+QUEUES = ("high", "default", "low")
+_REST_SECONDS = 5.0
+_GRACE_SECONDS = 30
+
+log = structlog.get_logger(__name__)
+_rests_until = 0.0
+
+
+def queue_for(priority: int) -> str:
+    """Return the Celery queue of a priority (0 to 9)."""
+    return "high" if priority < Priority.NORMAL else "low" if priority > Priority.NORMAL else "default"
+
+
+def publish(job_id: UUID, kind: str, priority: int) -> None:
+    """Hand one message to the broker. Raises what the broker's client raises."""
+    limit = kinds[kind].time_limit if kind in kinds else 300
+    current_app.send_task(
+        TASK,
+        args=(str(job_id),),
+        queue=queue_for(priority),
+        retry=False,
+        soft_time_limit=limit,
+        time_limit=limit + _GRACE_SECONDS,
+    )
+
+
+def publish_committed(job_id: UUID, kind: str, priority: int) -> None:
+    """Hand over a job that was just committed. Never fails: without a broker the relay does it later. After a failure
+    this process does not try for a few seconds, so that requests do not wait for a broker that is down."""
+    global _rests_until
+    if time.monotonic() >= _rests_until:
+        try:
+            publish(job_id, kind, priority)
+            return
+        except Exception as fault:
+            _rests_until = time.monotonic() + _REST_SECONDS
+            log.warning("job_not_published", job_id=str(job_id), kind=kind, fault=repr(fault))
+    Job.objects.filter(pk=job_id, state="queued").update(published_at=None)

@@ -1,0 +1,1 @@
+"""The one process that keeps things moving: `manage.py relay`."""

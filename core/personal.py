@@ -12,7 +12,6 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag

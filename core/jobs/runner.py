@@ -180,6 +180,6 @@ def _without_time_limit() -> Iterator[None]:
     try:
         yield
     finally:
-        if connection.is_usable():
+        if not connection.needs_rollback and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("RESET statement_timeout")

@@ -9,6 +9,7 @@ from core.config import Environment
 from core.databases import databases
 from project.settings import operations
 from project.settings.admin import UNFOLD as UNFOLD
+from project.settings.celery import celery
 from project.settings.variables import VARIABLES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -75,6 +76,7 @@ DATABASE_URL = env["DATABASE_URL"]
 MIGRATION_DATABASE_URL = env["MIGRATION_DATABASE_URL"]
 DATABASES = databases(env)
 REDIS_URL = env["REDIS_URL"]
+globals().update(celery(env["CELERY_BROKER_URL"], REDIS_URL))
 RATE_LIMIT_SCALE = env["RATE_LIMIT_SCALE"]
 METRICS_TOKEN = env["METRICS_TOKEN"]
 CACHES = operations.caches(REDIS_URL)

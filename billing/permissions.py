@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from core.access import BILLING, EVERYONE, Permission
 
+# Who sells
+BILLING_ENTITY_MANAGE = Permission("billing.billing_entity.manage", "Set up legal persons.")
+
 # Catalogue: everyone signed in sees what is listed; staff write.
 PRODUCT_MANAGE = Permission("billing.product.manage", "Create and change products.")
 PRICE_MANAGE = Permission("billing.price.manage", "Create and change prices.")

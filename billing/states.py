@@ -194,3 +194,44 @@ FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION {sel
 
 
 TRIGGER = Trigger()
+
+
+def as_markdown() -> str:
+    """Return the reference page: the diagram (Mermaid), the statuses and the commands."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for command, moves in TRANSITIONS.items():
+        for old, new in moves.items():
+            if old != new:
+                arrows.setdefault((old.value, new.value), []).append(command)
+    diagram = [f"    {old} --> {new}: {', '.join(names)}" for (old, new), names in sorted(arrows.items())]
+    begins = [f"    [*] --> {status.value}" for status in (_S.SCHEDULED, _S.TRIALING, _S.INCOMPLETE, _S.ACTIVE)]
+    statuses = [f"| `{status.value}` | {text} |" for status, text in TEXTS.items()]
+    commands = [
+        f"| `{command}` | {'the product' if command in SYSTEM_COMMANDS else 'customer or staff'} | "
+        + ", ".join(f"`{old.value}`" for old in moves)
+        + " |"
+        for command, moves in TRANSITIONS.items()
+    ]
+    lines = [
+        "# The states of a subscription",
+        "",
+        "This page is made from `billing/states.py`, where the table stands; a database trigger enforces the same.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        *begins,
+        *diagram,
+        "```",
+        "",
+        "| status | meaning |",
+        "| --- | --- |",
+        *statuses,
+        "",
+        "Access is an axis of its own: staff may suspend a subscription of any status that has not ended. Then errors"
+        " call it *suspended*, and only `unsuspend`, `cancel`, `cancel_at_period_end` and `undo_cancel` are allowed.",
+        "",
+        "| command | asked for by | allowed while |",
+        "| --- | --- | --- |",
+        *commands,
+    ]
+    return "\n".join(lines) + "\n"

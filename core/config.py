@@ -6,6 +6,7 @@ file that holds the value of `NAME` (secrets as files).
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,17 @@ def number(value: str) -> float:
 
 def listing(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def network_list(value: str) -> list[str]:
+    """A list of IP networks ("10.0.0.0/8,::1")."""
+    parts = listing(value)
+    for part in parts:
+        try:
+            ipaddress.ip_network(part, strict=False)
+        except ValueError:
+            raise ValueError(f"{part!r} is no network such as 10.0.0.0/8") from None
+    return parts
 
 
 def url(*schemes: str) -> Callable[[str], str]:

@@ -135,6 +135,12 @@ class PlanLimitReached(AppError):
     status, code, title = 402, "plan_limit_reached", "The plan does not include this"
 
 
+class Unavailable(AppError):
+    """A part of ours does not answer just now."""
+
+    status, code, title, is_retryable = 503, "unavailable", "Not available just now", True
+
+
 class ProviderRejected(AppError):
     """The provider understood and said no. Its own words go into `provider_message`, never into `detail`."""
 

@@ -5,4 +5,17 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls), path("", include("core.urls"))]
+from core.api import urls as api
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", include("core.urls")),
+    # One line for each app: path("api/v1/", include("<app>.api.urls")),
+    *api.documentation,
+    *api.unknown,
+]
+
+handler400 = "core.api.problems.bad_request"
+handler403 = "core.api.problems.forbidden"
+handler404 = "core.api.problems.not_found"
+handler500 = "core.api.problems.server_error"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.config import REQUIRED, Variable, boolean, choice, integer, listing, number, text, url
+from core.config import REQUIRED, Variable, boolean, choice, integer, listing, network_list, number, text, url
 
 
 def required_in_production(development: Any) -> Any:
@@ -60,6 +60,13 @@ VARIABLES: list[Variable] = [
     ),
     Variable("ALLOWED_HOSTS", listing, ["localhost", "127.0.0.1", "[::1]"], "Host names served.", "Web"),
     Variable("PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web"),
+    Variable(
+        "TRUSTED_PROXIES",
+        network_list,
+        [],
+        "Networks of the proxies in front, whose X-Forwarded-For is believed (10.0.0.0/8,::1).",
+        "Web",
+    ),
     Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web"),
     Variable(
         "DATABASE_URL",

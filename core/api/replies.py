@@ -1,0 +1,92 @@
+"""Replies of the API: JSON made once, with the headers that every reply of the API carries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.functional import Promise
+
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+# Nothing that the API answers is a page: no browser may run, frame or sniff it. HTML pages have a policy of their own.
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+def moment(value: datetime) -> str:
+    """Return an aware moment as RFC 3339 in UTC ("2026-01-31T09:00:00.000001Z")."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, UUID | Decimal | Promise):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
+
+
+# The encoder is built once; json.dumps with options builds one for each call.
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode
+
+
+class Reply(HttpResponse):
+    """JSON, encoded at once, so that what is stored for a replay is what was sent."""
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        content_type: str = JSON,
+    ) -> None:
+        content = b"" if data is None else encode(data).encode("utf-8", "replace")
+        super().__init__(content, status=status, content_type=content_type)
+        self.data = data
+        if data is None:
+            del self.headers["Content-Type"]
+        for name, value in (headers or {}).items():
+            self.headers[name] = value
+
+    @property
+    def is_rendered(self) -> bool:
+        return True
+
+
+def etag(version: int) -> str:
+    """Return the entity tag of a row's version."""
+    return f'"v{version}"'
+
+
+def finish(response: HttpResponseBase, *, is_private: bool) -> None:
+    """Write the headers of every reply of the API. What was made for somebody signed in is kept by no cache."""
+    headers = response.headers
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    if is_private or "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-store"
+    headers.setdefault("Vary", "Accept, Authorization, X-Organization")
+
+
+def is_for_api(request: HttpRequest) -> bool:
+    """Whether the address belongs to the API (its errors are problem documents, all others are pages)."""
+    return request.path.startswith("/api/") or request.path == "/api"

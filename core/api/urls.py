@@ -1,0 +1,17 @@
+"""The root of the API. Apps hang their routes under `/api/v1/` in `project/urls.py`, before the last line here."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from core.api.docs import RedocView, SchemaView, SwaggerView
+from core.api.problems import not_found
+
+documentation = [
+    path("api/v1/schema", SchemaView.as_view(), name="schema"),
+    path("api/docs", SwaggerView.as_view(), name="swagger"),
+    path("api/redoc", RedocView.as_view(), name="redoc"),
+]
+
+# With DEBUG on Django would answer an unknown address with a page of its own.
+unknown = [re_path(r"^api(/.*)?$", not_found)]

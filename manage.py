@@ -6,11 +6,24 @@ import sys
 
 
 def main() -> None:
+    """Make sure that the packages are there, then the servers, then run the command."""
+    from project import bootstrap
+
+    bootstrap.prepare(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    from core.embedded import local
+
+    local.serve_command(sys.argv)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":
+    if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+        sys.exit(
+            "Countinghouse needs Python 3.11, 3.12 or 3.13; this is %s at %s.\n"  # noqa: UP031
+            "Install one of these (Debian, Ubuntu: apt install python3.12; anywhere: uv python install 3.12)\n"
+            "and run it by its name: python3.12 manage.py %s" % (sys.version.split()[0], sys.executable, "dev")
+        )
     main()

@@ -1,5 +1,4 @@
-"""The frame: settings, addresses, processes, the admin site."""
+"""The frame: settings, addresses, processes, the admin site.
 
-from project.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Imports nothing, since `project.bootstrap` runs before any package is there.
+"""

@@ -15,3 +15,8 @@ class ProjectConfig(AppConfig):
     default = True
     name = "project"
     verbose_name = "Countinghouse"
+
+    def ready(self) -> None:
+        from project.celery import app
+
+        app.set_default()

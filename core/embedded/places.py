@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LONGEST_FOLDER = 80
@@ -22,6 +25,13 @@ def short_folder(prefix: str) -> Path:
     return Path(tempfile.mkdtemp(prefix=prefix, dir=temporary_root()))
 
 
+def state_folder(path: Path) -> Path:
+    """Make the folder of what a clone keeps, closed to others: secrets and data lie there."""
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
 def is_process(pid: int, *marks: str) -> bool:
     """Whether process `pid` lives and its command line holds all `marks` (a pid may have been given anew)."""
     try:
@@ -32,3 +42,11 @@ def is_process(pid: int, *marks: str) -> bool:
     except PermissionError:
         return False
     return all(os.fsencode(mark) in command for mark in marks)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` inside the block; wait for whoever holds it. A death frees it."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -124,7 +124,8 @@ class Postgres:
 
     def start(self, *, patience: float = 60) -> None:
         """Start and wait until connections are taken. Raises `ServerFailed`."""
-        if self.is_ready:
+        if self.pid is not None:  # it runs, or begins to: one that an earlier command left
+            self._await_ready(patience)
             return
         self._prepare()
         arguments: list[str | Path] = ["-D", self.data, "-k", self.sockets]
@@ -135,9 +136,13 @@ class Postgres:
             self._process = subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True, **options
             )
+        self._await_ready(patience)
+
+    def _await_ready(self, patience: float) -> None:
         deadline = time.monotonic() + patience
         while not self.is_ready:
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            is_over = self._process is not None and self._process.poll() is not None
+            if is_over or time.monotonic() > deadline:
                 raise ServerFailed(f"PostgreSQL did not start; the end of {self.log}:\n{_tail(self.log)}")
             time.sleep(0.01)
 

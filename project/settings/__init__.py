@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.config import Environment
 from core.databases import databases
+from core.embedded import keys
 from project.settings import operations
 from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.celery import celery
@@ -14,7 +15,10 @@ from project.settings.variables import VARIABLES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENT = os.environ.get("COUNTINGHOUSE_ENV", "development")
-env = Environment.read(VARIABLES, os.environ, kind=ENVIRONMENT)
+# A development clone makes its secrets on first use and keeps them; production must be given them.
+_kept = keys.persisted(BASE_DIR / ".countinghouse") if ENVIRONMENT == "development" else {}
+_made = {name: value for name, value in _kept.items() if not os.environ.get(f"{name}_FILE")}
+env = Environment.read(VARIABLES, {**_made, **os.environ}, kind=ENVIRONMENT)
 
 SECRET_KEY = env["SECRET_KEY"]
 ENCRYPTION_KEYS = env["ENCRYPTION_KEYS"]

@@ -198,7 +198,8 @@ def _digest(parts: list[str]) -> str:
 
 def _templates() -> Path:
     folder = ROOT / ".countinghouse" / "templates"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    places.state_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
     return folder
 
 

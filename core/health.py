@@ -75,7 +75,7 @@ _lock = threading.Lock()
 
 
 def ask(names: Iterable[str] | None = None, *, max_age: float = CACHE_SECONDS) -> dict[str, Finding]:
-    """Return what the probes find (all, or those named), each asked at most once in `max_age` seconds and given up after
+    """Return what the probes find (all, or those named), each asked at most once in `max_age` seconds and given up
     after three. A probe that still hangs is not asked a second time meanwhile."""
     wanted = [probes[name] for name in (names if names is not None else probes)]
     with _lock:

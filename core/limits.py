@@ -235,8 +235,7 @@ def write_headers(response: Any, verdict: Verdict | None) -> None:
 
 # --- the cell --------------------------------------------------------------------------------------------------------
 
-_SCRIPT = (Path(__file__).parent / "limits.lua").read_text(encoding="utf-8")
-_DIGEST = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_CELL = redis.Script(Path(__file__).parent / "limits.lua")
 
 
 def _decide(name: str, subject: str, cost: int, mode: str, limit: float | None) -> Verdict:
@@ -266,11 +265,8 @@ def _decide(name: str, subject: str, cost: int, mode: str, limit: float | None) 
 
 
 def _run(server: Any, policy: Policy, key: str, size: int, cost: int, mode: str) -> Any:
-    arguments = (2, key, f"{key}:strikes", policy.window * 10**6, size, cost, mode, policy.longest_penalty * 10**6)
-    try:
-        return server.evalsha(_DIGEST, *arguments)
-    except redis.NoScript:
-        return server.eval(_SCRIPT, *arguments)
+    arguments = [policy.window * 10**6, size, cost, mode, policy.longest_penalty * 10**6]
+    return _CELL.run(server, [key, f"{key}:strikes"], arguments)
 
 
 class _LocalCells:

@@ -7,9 +7,11 @@ again for a second (`Unavailable` is raised at once instead). It is asked again 
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import redis
@@ -23,7 +25,22 @@ REST_SECONDS = 1.0
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 
 R = TypeVar("R")
-NoScript = redis.exceptions.NoScriptError
+
+
+class Script:
+    """A Lua script, sent by its digest; the text travels only when the server does not know it yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.text = path.read_text(encoding="utf-8")
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def run(self, server: redis.Redis, keys: Sequence[str], arguments: Sequence[object]) -> Any:
+        """Run the script by `server` and return its answer (bytes and integers)."""
+        parameters: tuple[Any, ...] = (*keys, *arguments)
+        try:
+            return server.evalsha(self.digest, len(keys), *parameters)
+        except redis.exceptions.NoScriptError:
+            return server.eval(self.text, len(keys), *parameters)
 
 
 class Unavailable(Exception):
@@ -31,7 +48,7 @@ class Unavailable(Exception):
 
 
 class _Gate:
-    """Whether Redis is worth asking, and how often the link to it was seen broken."""
+    """Whether Redis is worth asking, and how often a link to it broke or was made anew."""
 
     def __init__(self) -> None:
         self.closed_until = 0.0
@@ -55,12 +72,10 @@ class _Gate:
 gate = _Gate()
 
 
-class _NoticingBackoff(NoBackoff):
-    """Retry at once, and note that the link broke: a server that was away may have missed what others did."""
-
-    def compute(self, failures: int) -> float:
-        gate.broke()
-        return 0
+def _connected(connection: Any) -> None:
+    """Note each new link: what was said to the server before it, by anybody, may not have arrived."""
+    connection.on_connect()
+    gate.broke()
 
 
 def options() -> dict[str, Any]:
@@ -68,8 +83,8 @@ def options() -> dict[str, Any]:
     return {
         "socket_timeout": ANSWER_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
-        "retry": Retry(_NoticingBackoff(), 1),
-        "health_check_interval": 0,
+        "retry": Retry(NoBackoff(), 1),
+        "redis_connect_func": _connected,
     }
 
 

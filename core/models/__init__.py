@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.models.base import AdminSubmission, AppendOnly, Entity, entities_by_prefix, entities_by_type
+from core.models.cache import MissedInvalidation
 from core.models.jobs import Job, JobState, Schedule
 from core.models.lease import Lease
 from core.models.personal import PersonKey
@@ -14,6 +15,7 @@ __all__ = [
     "Job",
     "JobState",
     "Lease",
+    "MissedInvalidation",
     "PersonKey",
     "Schedule",
     "entities_by_prefix",

@@ -1,4 +1,4 @@
-"""What a programmer gets wrong when recording an event. These are bugs, so they are not part of the API's error tree."""
+"""What a programmer gets wrong when recording an event. Bugs, so not part of the error tree."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Unsealed(models.Model):
 
 
 class Position(AppendOnly):
-    """The place of an event in the one gapless order, from 1, and the hash of its leaf (RFC 9162: leaf position - 1)."""
+    """The place of an event in the one gapless order, from 1, and its leaf hash (RFC 9162: leaf position - 1)."""
 
     position = models.BigIntegerField(primary_key=True)
     event_id = models.UUIDField(unique=True)

@@ -6,5 +6,9 @@ class CoreConfig(AppConfig):
     verbose_name = "Operations"
 
     def ready(self) -> None:
-        from core import tasks  # noqa: F401 - declares the Celery task
+        from core import (
+            schedules,  # noqa: F401 - a duty of the relay
+            tasks,  # noqa: F401 - declares the Celery task
+        )
         from core.jobs import events  # noqa: F401 - declares the events
+        from core.relay import jobs  # noqa: F401 - duties of the relay

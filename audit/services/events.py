@@ -108,7 +108,7 @@ def _sections(event: EventType, sections: Mapping[str, Any], person: Model | Sub
 
 
 def _encrypt_at(values: dict[str, Any], path: str, person: Model | Subject) -> None:
-    """Replace the value at the dotted `path` (begun with before, after or data), where there is one, by its envelope."""
+    """Replace the value at the dotted `path` (from before, after or data), where there is one, by its envelope."""
     first, *steps = path.split(".")
     if first not in _SECTIONS or not steps:
         raise UnrecordableEvent(f"The personal path {path!r} must begin with one of {', '.join(_SECTIONS)}.")

@@ -1,4 +1,4 @@
-"""Running one job: claim it, hold its lease, call the handler outside of any transaction, write down what came of it."""
+"""Running one job: claim it, hold its lease, call the handler outside of a transaction, write down what came of it."""
 
 from __future__ import annotations
 

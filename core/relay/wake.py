@@ -10,7 +10,7 @@ CHANNEL = "countinghouse:relay"
 
 
 def wake() -> None:
-    """Tell the relay that there is something to do. Best effort: never raises, never waits for a server that is down."""
+    """Tell the relay that there is something to do. Best effort: never raises, waits for no server that is down."""
     try:
         redis.ask(lambda server: server.publish(CHANNEL, b"1"))
     except redis.Unavailable:

@@ -117,6 +117,7 @@ VARIABLES: list[Variable] = [
         "Web",
         is_secret=True,
     ),
+    Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs"),
     Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
     Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
 ]

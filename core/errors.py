@@ -101,6 +101,12 @@ class RequestInProgress(Conflict):
     code, title, is_retryable = "request_in_progress", "The same request is still running", True
 
 
+class ReplyNotKept(Conflict):
+    """The request was carried out; its reply held a secret, and secrets are shown once."""
+
+    code, title = "reply_not_kept", "It was done, and its reply is not kept"
+
+
 class StaleVersion(AppError):
     status, code, title = 412, "stale_version", "Somebody changed it meanwhile"
 
@@ -125,6 +131,10 @@ class RuleBroken(AppError):
 
 class PreconditionRequired(AppError):
     status, code, title = 428, "precondition_required", "A condition is required"
+
+
+class IdempotencyKeyRequired(PreconditionRequired):
+    code, title = "idempotency_key_required", "An idempotency key is required"
 
 
 class LimitReached(AppError):

@@ -29,7 +29,7 @@ def _prefix(kind: str | type[Entity]) -> str:
 class PublicIdField(serializers.Field):
     """A public id ("sub_…") of a kind given by its model or its prefix; inside it is a UUID.
 
-    `id = PublicIdField(Subscription)` for the row itself, `customer_id = PublicIdField(Customer)` for what it points to.
+    `id = PublicIdField(Subscription)` for the row itself, `customer_id = PublicIdField(Customer)` for another.
     """
 
     default_error_messages = {"invalid": "This is not an id of the form '{prefix}_…'."}

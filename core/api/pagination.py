@@ -59,7 +59,7 @@ class CursorPage(BasePagination):
     """The pagination of every list: `limit` (1-100, 20 when absent), `cursor`, `include_total`."""
 
     def page(self, queryset: QuerySet[Any], request: HttpRequest, ordering: tuple[str, ...]) -> Page:
-        """Return the page that `request` asks for. `ordering` names columns, "-" for descending; they have an index, are
+        """Return the page that `request` asks for. `ordering` names columns, "-" for descending; each is indexed,
         never null, and the last one is unique. Raises `InvalidInput` for wrong parameters."""
         query = request.GET
         limit = _limit(query.get("limit"))
@@ -172,7 +172,7 @@ def _key(row: Model, ordering: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(key)
 
 
-# --- the cursor: base64url(signature + JSON) ---------------------------------------------------------------------------
+# --- the cursor: base64url(signature + JSON) -------------------------------------------------------------------------
 
 
 def _scope(request: HttpRequest, ordering: tuple[str, ...]) -> str:

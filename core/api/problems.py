@@ -181,7 +181,7 @@ def _plain_text(text: str) -> str:
     return html.unescape(text)
 
 
-# --- what no view of the API sees: unknown addresses, refused requests, crashes of the frame ---------------------------
+# --- what no view of the API sees: unknown addresses, refused requests, crashes of the frame -------------------------
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

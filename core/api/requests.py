@@ -39,7 +39,7 @@ class Request(RestRequest):
 def read_json(request: HttpRequest) -> Any:
     """Return the body as JSON; an empty body is an empty object.
 
-    Raises `InvalidInput` for what is not JSON (with its place), for text that PostgreSQL cannot keep (with its pointer),
+    Raises `InvalidInput` for what is not JSON (with its place), for text that cannot be stored (with its pointer),
     `UnsupportedMediaType` for a body of another kind, and Django's error for one that is too large.
     """
     announced = request.META.get("CONTENT_LENGTH") or "0"

@@ -142,8 +142,10 @@ class Schema(AutoSchema):
             yield from (errors.StaleVersion, errors.InvalidTransition)
         if self.method == "POST" and declared.idempotency is not Idempotency.EXEMPT:
             yield from (errors.RequestInProgress, errors.IdempotencyReused)
+            if declared.has_secret:
+                yield errors.ReplyNotKept
             if declared.is_key_required:
-                yield errors.PreconditionRequired
+                yield errors.IdempotencyKeyRequired
         yield from declared.errors
 
     def _header_parameters(self) -> Iterable[dict[str, Any]]:

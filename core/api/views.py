@@ -16,7 +16,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView as RestAPIView
 
 from core import clock, context, limits
-from core.api import operations, problems, strict
+from core.api import once, operations, problems, strict
 from core.api.filters import refuse_unknown
 from core.api.operations import Idempotency, Operation
 from core.api.replies import JSON, PROBLEM_JSON, Reply, etag, finish
@@ -90,6 +90,10 @@ class APIView(RestAPIView):
         def execute() -> HttpResponseBase:
             return self.reply(handler(request, *args, **kwargs) if declared.takes_path else handler(request), declared)
 
+        if request.method == "POST" and declared.idempotency is not Idempotency.EXEMPT:
+            has_key = "HTTP_IDEMPOTENCY_KEY" in request.META
+            if has_key or declared.is_key_required or declared.idempotency is Idempotency.OPERATION:
+                return once.run(request, declared, execute)
         if "HTTP_IF_MATCH" in request.META and declared.idempotency is not Idempotency.OPERATION:
             # The row is locked when its version is compared, so that nobody comes in between.
             with transaction.atomic():

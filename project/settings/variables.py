@@ -118,6 +118,13 @@ VARIABLES: list[Variable] = [
         is_secret=True,
     ),
     Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs"),
+    Variable(
+        "IDEMPOTENCY_LEASE",
+        integer,
+        30,
+        "Seconds after which a request whose process died may be sent again with its key; longer than any request.",
+        "Web",
+    ),
     Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
     Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
 ]

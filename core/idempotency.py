@@ -1,8 +1,8 @@
 """Keys that make a request happen once (the store; `core.api.once` speaks HTTP).
 
 A key is claimed in a statement of its own, with a lease. Then either change, event and stored reply commit together, or
-a durable command writes `operation_key` on its persisted operation. A process that dies leaves its claim; when its lease
-is over the next try takes it with a higher token, and whoever holds the older token cannot complete any more.
+a durable command writes `operation_key` on its persisted operation. A process that dies leaves its claim; when its
+lease is over the next try takes it with a higher token, and who holds the older one cannot complete any more.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('core', '0002_jobs_leases_person_keys'),
+        ('core', '0003_missed_invalidation'),
     ]
 
     operations = [

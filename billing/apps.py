@@ -6,4 +6,4 @@ class BillingConfig(AppConfig):
     verbose_name = "Billing"
 
     def ready(self) -> None:
-        from billing import events, permissions  # noqa: F401  (declares them)
+        from billing import events, permissions, tasks  # noqa: F401  (declares them)

@@ -48,3 +48,19 @@ SUBSCRIPTION_RESUMED = _subscription("resumed", "A paused subscription goes on."
 SUBSCRIPTION_SUSPENDED = _subscription("suspended", "Access was suspended.")
 SUBSCRIPTION_UNSUSPENDED = _subscription("unsuspended", "Access was granted again.")
 SUBSCRIPTION_REACTIVATED = _subscription("reactivated", "A cancelled subscription runs again.")
+
+
+# Invoices
+INVOICE_FINALIZED = EventType("billing.invoice.finalized", "invoice", "An invoice got its number and is to be paid.")
+INVOICE_PAID = EventType("billing.invoice.paid", "invoice", "An invoice was paid in full.")
+INVOICE_PARTLY_PAID = EventType("billing.invoice.partly_paid", "invoice", "A part of an invoice was paid.")
+INVOICE_VOIDED = EventType("billing.invoice.voided", "invoice", "An invoice was voided.")
+INVOICE_WRITTEN_OFF = EventType("billing.invoice.written_off", "invoice", "An invoice is not collected any more.")
+INVOICE_COLLECTION_FAILED = EventType("billing.invoice.collection_failed", "invoice", "An invoice was not collected.")
+
+# Payments and refunds
+PAYMENT_SUCCEEDED = EventType("billing.payment.succeeded", "payment", "A payment came in.")
+PAYMENT_FAILED = EventType("billing.payment.failed", "payment", "A payment was declined.")
+PAYMENT_REFUNDED = EventType("billing.payment.refunded", "payment", "A payment, or a part of it, was given back.")
+REFUND_SUCCEEDED = EventType("billing.refund.succeeded", "refund", "Money was given back.")
+REFUND_FAILED = EventType("billing.refund.failed", "refund", "The provider refused to give money back.")

@@ -30,3 +30,14 @@ SUBSCRIPTION_SUSPEND = Permission("billing.subscription.suspend", "Suspend acces
 
 # Figures
 METRICS_VIEW = Permission("billing.metrics.view", "See the business figures.")
+
+# Invoices, payments, refunds
+INVOICE_VIEW = Permission("billing.invoice.view", "See invoices.", EVERYONE)
+INVOICE_FINALIZE = Permission("billing.invoice.finalize", "Finalise a draft invoice.")
+INVOICE_VOID = Permission("billing.invoice.void", "Void an invoice.")
+INVOICE_WRITE_OFF = Permission("billing.invoice.write_off", "Give up collecting an invoice.")
+PAYMENT_VIEW = Permission("billing.payment.view", "See payments.", EVERYONE)
+PAYMENT_CREATE = Permission("billing.payment.create", "Pay an invoice.", BILLING)
+REFUND_VIEW = Permission("billing.refund.view", "See refunds.", EVERYONE)
+REFUND_CREATE = Permission("billing.refund.create", "Give back a payment or a part of it.")
+RENEWAL_RUN = Permission("billing.renewal.run", "Renew what is due.")

@@ -224,7 +224,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('version', models.PositiveIntegerField(default=1, editable=False)),
-                ('entry_type', models.CharField(choices=[('invoice_finalized', 'Invoice finalised'), ('invoice_voided', 'Invoice voided'), ('invoice_written_off', 'Invoice written off'), ('invoice_write_off_reversed', 'Write-off reversed'), ('payment_succeeded', 'Payment succeeded'), ('refund_succeeded', 'Refund succeeded')], max_length=30)),
+                ('entry_type', models.CharField(choices=[('invoice_finalized', 'Invoice finalised'), ('invoice_voided', 'Invoice voided'), ('invoice_written_off', 'Invoice written off'), ('payment_succeeded', 'Payment succeeded'), ('refund_succeeded', 'Refund succeeded')], max_length=30)),
                 ('source_type', models.CharField(max_length=30)),
                 ('source_id', models.UUIDField()),
                 ('occurred_at', models.DateTimeField(help_text='When it happened in the business; posted `created_at`.')),

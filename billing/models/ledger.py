@@ -27,7 +27,6 @@ class EntryType(models.TextChoices):
     INVOICE_FINALIZED = "invoice_finalized", "Invoice finalised"
     INVOICE_VOIDED = "invoice_voided", "Invoice voided"
     INVOICE_WRITTEN_OFF = "invoice_written_off", "Invoice written off"
-    INVOICE_WRITE_OFF_REVERSED = "invoice_write_off_reversed", "Write-off reversed"
     PAYMENT_SUCCEEDED = "payment_succeeded", "Payment succeeded"
     REFUND_SUCCEEDED = "refund_succeeded", "Refund succeeded"
 

@@ -21,7 +21,8 @@ _IN_FLIGHT = sorted(status.value for status in IN_FLIGHT)
 class Transfer(Entity):
     """A persisted step outside: committed as an intent, carried out by the provider under a key of ours (the public
     id), settled when its answer is known. `lease_until` says how long whoever asks the provider has it for itself, or
-    when to ask again; `attempt_count` is the fence: an answer of an older attempt is not written."""
+    when to ask again; `attempt_count` how often it was asked. A provider has one answer for a key, so whoever hears it
+    first writes it."""
 
     amount_minor = models.BigIntegerField(help_text="Minor units (cents for USD).")
     currency = models.CharField(max_length=3, help_text="ISO 4217.")

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from django.db import connections
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from billing.providers.base import AnswerUnknown, ChargeResult, Health, RefundResult, ResultStatus
 from core.errors import ProviderUnavailable
@@ -138,7 +139,7 @@ class SandboxProvider:
                     "currency": currency,
                     "status": "failed" if behaviour.decline_code else "succeeded",
                     "decline_code": behaviour.decline_code,
-                    "metadata": psycopg.types.json.Jsonb(dict(metadata)),
+                    "metadata": Jsonb(dict(metadata)),
                 },
             ).fetchone()
             time.sleep(behaviour.slow_seconds)

@@ -15,7 +15,7 @@ from billing.errors import (
     ProrationNotAvailable,
     SeveralItems,
 )
-from billing.models import Customer, Price, Subscription, SubscriptionItem
+from billing.models import Customer, InvoiceReason, Price, Subscription, SubscriptionItem
 from billing.periods import Cadence, Period
 from billing.permissions import (
     SUBSCRIPTION_CANCEL,
@@ -25,6 +25,7 @@ from billing.permissions import (
     SUBSCRIPTION_REACTIVATE,
     SUBSCRIPTION_SUSPEND,
 )
+from billing.services import invoices
 from billing.services.changes import Watch
 from billing.services.lifecycle import (
     WATCHED,
@@ -42,6 +43,7 @@ from core.errors import InvalidInput
 from core.events import record
 
 NEXT_RENEWAL, NOW = "next_renewal", "now"
+INCOMPLETE_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def create(
         },
         occurred_at=now,
     )
+    if subscription.status in (Status.INCOMPLETE, Status.ACTIVE):
+        _bill(actor=actor, subscription=subscription, now=now, reason=InvoiceReason.SUBSCRIPTION_CREATE)
     return subscription
 
 
@@ -349,10 +353,19 @@ def _begin_period(subscription: Subscription, now: datetime) -> None:
     subscription.current_period_start, subscription.current_period_end = period.start, period.end
 
 
-def _bill(*, actor: Actor, subscription: Subscription, now: datetime) -> None:
-    """Issue the invoice of the period that began; it is collected as a renewal's is."""
+def _bill(
+    *,
+    actor: Actor,
+    subscription: Subscription,
+    now: datetime,
+    reason: InvoiceReason = InvoiceReason.SUBSCRIPTION_CYCLE,
+) -> None:
+    """Issue the invoice of the period that began; it is collected as a renewal's is, only the first one waits for the
+    customer to pay it."""
+    period = Period(subscription.current_period_start, subscription.current_period_end)
+    invoices.issue_for_period(actor=actor, subscription=subscription, period=period, reason=reason, now=now)
 
 
 def incomplete_deadline(subscription: Subscription) -> datetime:
     """Return until when the first payment is awaited: 24 hours."""
-    return subscription.created_at + timedelta(hours=24)
+    return subscription.created_at + INCOMPLETE_FOR

@@ -1,13 +1,23 @@
+from allauth.account.apps import AccountConfig
 from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
+    default = True
     name = "accounts"
     verbose_name = "People and organisations"
 
     def ready(self) -> None:
-        from accounts import permissions  # noqa: F401  (declares them)
+        from accounts import events, followers, permissions, tasks  # noqa: F401  (they declare themselves)
+        from accounts.api import authentication  # noqa: F401  (describes itself to the schema)
         from accounts.policy import RolePolicy
         from core import access
 
         access.use_policy(RolePolicy())
+
+
+class AllauthConfig(AccountConfig):
+    """allauth's app without its middleware, which redirects and answers on its own."""
+
+    def ready(self) -> None:
+        from allauth.account import checks  # noqa: F401

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -27,6 +28,7 @@ _M = TypeVar("_M", bound=Model)
 
 _OF_ONESELF = frozenset({own.USER_VIEW.name, own.USER_EDIT.name, own.SESSION_END.name})
 _ROLE_OF_KEYS = Role.ADMIN
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class RolePolicy:
@@ -63,11 +65,8 @@ class RolePolicy:
         if path is None:
             return _own_rows(actor, queryset)
         if actor.organization_id is not None:
-            return queryset.filter(**{path: actor.organization_id})
-        mine = Membership.objects.filter(user_id=actor.id).values("organization_id")
-        chosen = context.current().organization_id
-        if chosen is not None and path != "id":
-            mine = mine.filter(organization_id=chosen)
+            return queryset.filter(**{path: actor.organization_id}) if _reaches(actor, queryset) else queryset.none()
+        mine = _organizations_of(actor.id, None if path == "id" else context.current().organization_id)
         return queryset.filter(**{f"{path}__in": mine})
 
 
@@ -96,6 +95,26 @@ def _is_in_scope(actor: Actor, permission: str) -> bool:
         return True
     app, noun, _verb = permission.split(".", 2)
     return bool(actor.scopes & {permission, f"{app}.{noun}.*", f"{app}.*"})
+
+
+def _reaches(actor: Actor, queryset: QuerySet[Any]) -> bool:
+    """Whether a key has any scope on the kind of thing: who may cancel a subscription may see it."""
+    if actor.scopes is None:
+        return True
+    options = queryset.model._meta
+    noun = _CAPITAL.sub("_", options.object_name or "").lower()
+    return any(
+        scope == f"{options.app_label}.*" or scope.startswith(f"{options.app_label}.{noun}.") for scope in actor.scopes
+    )
+
+
+def _organizations_of(user_id: UUID, chosen: UUID | None) -> Any:
+    """The person's organisations, or the chosen one when it is among them: what the request knows, else a subquery."""
+    known = memberships.known_organizations(user_id)
+    if known is None:
+        mine = Membership.objects.filter(user_id=user_id).values("organization_id")
+        return mine if chosen is None else mine.filter(organization_id=chosen)
+    return [organization_id for organization_id in known if chosen is None or organization_id == chosen]
 
 
 def _is_own(actor: Actor, obj: Any) -> bool:

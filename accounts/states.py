@@ -22,3 +22,4 @@ class EndedReason(TextChoices):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     TOO_MANY_SESSIONS = "too_many_sessions"
     DEACTIVATED = "deactivated", "the account was deactivated"
+    EXPIRED = "expired"

@@ -9,6 +9,7 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
 
+from accounts.forms import AdminSignInForm
 from core import palette
 from core.actor import Actor
 from core.timeline import TimelineEntry
@@ -20,6 +21,7 @@ class CountinghouseAdminSite(UnfoldAdminSite):
     index_title = "Dashboard"
     index_template = "admin/dashboard.html"
     enable_nav_sidebar = True
+    login_form = AdminSignInForm
 
     def extra_urls(self) -> list[URLPattern]:
         return [path("find/", self.admin_view(self.find_view), name="find")]

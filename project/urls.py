@@ -5,12 +5,15 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.api import urls as accounts
 from core.api import urls as api
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("core.urls")),
     # One line for each app: path("api/v1/", include("<app>.api.urls")),
+    path("api/v1/", include("accounts.api.urls")),
+    *accounts.well_known,
     *api.documentation,
     *api.unknown,
 ]

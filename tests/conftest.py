@@ -1,4 +1,4 @@
-"""Real servers for every test. The cast (owner, team-mate, stranger, staff) follows below, from `accounts`."""
+"""Real servers for every test. The cast (owner, team-mate, stranger, staff) stands in `cast.py`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
 
+from tests.cast import (  # noqa: F401
+    actor_of,
+    api,
+    organization,
+    other_organization,
+    owner,
+    staff,
+    stranger,
+    team_mate,
+)
 from tests.settings import SERVERS
 from tests.support import database
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from core.config import Environment
 from core.databases import databases
 from core.embedded import keys
-from project.settings import operations
+from project.settings import accounts, operations
+from project.settings.accounts import *  # noqa: F403
 from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.celery import celery
 from project.settings.variables import VARIABLES
@@ -40,6 +41,7 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "accounts.apps.AllauthConfig",
     "project",
     "core",
     "audit",
@@ -59,6 +61,10 @@ MIDDLEWARE = [
 ]
 
 AUTH_USER_MODEL = "accounts.User"
+SESSIONS_PER_USER = env["SESSIONS_PER_USER"]
+APP_URL = env["APP_URL"]
+DEFAULT_FROM_EMAIL = env["MAIL_FROM"]
+globals().update(accounts.mail(env["MAIL_URL"], BASE_DIR / ".countinghouse" / "mail"))
 
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
@@ -105,7 +111,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "core.api.problems.exception_handler",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.authentication.BearerAuthentication"],
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

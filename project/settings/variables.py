@@ -19,6 +19,13 @@ def required_in_production(development: Any) -> Any:
     return default
 
 
+def mail_url(value: str) -> str:
+    """The type of `MAIL_URL`."""
+    if value.split(":")[0] not in ("smtp", "file", "console"):
+        raise ValueError("expected smtp://user:password@host:port?tls=1, file: or console:")
+    return value
+
+
 VARIABLES: list[Variable] = [
     Variable(
         "COUNTINGHOUSE_ENV",
@@ -67,6 +74,23 @@ VARIABLES: list[Variable] = [
         "Networks of the proxies in front, whose X-Forwarded-For is believed (10.0.0.0/8,::1).",
         "Web",
     ),
+    Variable(
+        "APP_URL",
+        text,
+        "",
+        "The address of your client program, to which links in mails lead; empty: mails show the token alone.",
+        "Mail",
+    ),
+    Variable(
+        "MAIL_URL",
+        mail_url,
+        required_in_production("file:"),
+        "How mail leaves: smtp://user:password@host:587?tls=1, file: (a folder) or console:.",
+        "Mail",
+        is_secret=True,
+    ),
+    Variable("MAIL_FROM", text, "Countinghouse <countinghouse@localhost>", "The sender of mails.", "Mail"),
+    Variable("SESSIONS_PER_USER", integer, 10, "Sign-ins of one person at once; the oldest ends.", "Security"),
     Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web"),
     Variable(
         "DATABASE_URL",

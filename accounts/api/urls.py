@@ -1,0 +1,65 @@
+"""The routes of people and organisations, below `/api/v1/` (and the key set beside it)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import path
+
+from accounts.api import auth_views as auth
+from accounts.api import views
+
+_ORGANIZATION = "organizations/<str:organization_id>"
+_LIST: dict[str, Any] = {"get": "list"}
+_LIST_CREATE: dict[str, Any] = {"get": "list", "post": "create"}
+
+urlpatterns = [
+    path("auth/sign-up", auth.SignUpView.as_view(), name="auth-sign-up"),
+    path("auth/verify-email", auth.VerifyEmailView.as_view(), name="auth-verify-email"),
+    path("auth/resend-verification", auth.ResendVerificationView.as_view(), name="auth-resend-verification"),
+    path("auth/login", auth.LoginView.as_view(), name="auth-login"),
+    path("auth/refresh", auth.RefreshView.as_view(), name="auth-refresh"),
+    path("auth/logout", auth.LogoutView.as_view(), name="auth-logout"),
+    path("auth/password-reset", auth.PasswordResetView.as_view(), name="auth-password-reset"),
+    path("auth/password-reset/confirm", auth.PasswordResetConfirmView.as_view(), name="auth-password-reset-confirm"),
+    path("auth/password/change", auth.PasswordChangeView.as_view(), name="auth-password-change"),
+    path(
+        "auth/sessions",
+        auth.SessionViewSet.as_view({"get": "list", "delete": "destroy_others"}),
+        name="session-list",
+    ),
+    path("auth/sessions/<str:id>", auth.SessionViewSet.as_view({"delete": "destroy"}), name="session-detail"),
+    path("me", auth.MeView.as_view(), name="me"),
+    path("organizations", views.OrganizationViewSet.as_view(_LIST_CREATE), name="organization-list"),
+    path(
+        "organizations/<str:id>",
+        views.OrganizationViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
+        name="organization-detail",
+    ),
+    path(f"{_ORGANIZATION}/members", views.MembershipViewSet.as_view(_LIST), name="membership-list"),
+    path(
+        f"{_ORGANIZATION}/members/<str:id>",
+        views.MembershipViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="membership-detail",
+    ),
+    path(f"{_ORGANIZATION}/invitations", views.InvitationViewSet.as_view(_LIST_CREATE), name="invitation-list"),
+    path(
+        f"{_ORGANIZATION}/invitations/<str:id>/revoke",
+        views.InvitationViewSet.as_view({"post": "revoke"}),
+        name="invitation-revoke",
+    ),
+    path("invitations/accept", views.InvitationAcceptView.as_view(), name="invitation-accept"),
+    path(f"{_ORGANIZATION}/api-keys", views.ApiKeyViewSet.as_view(_LIST_CREATE), name="api-key-list"),
+    path(
+        f"{_ORGANIZATION}/api-keys/<str:id>/rotate",
+        views.ApiKeyViewSet.as_view({"post": "rotate"}),
+        name="api-key-rotate",
+    ),
+    path(
+        f"{_ORGANIZATION}/api-keys/<str:id>/revoke",
+        views.ApiKeyViewSet.as_view({"post": "revoke"}),
+        name="api-key-revoke",
+    ),
+]
+
+well_known = [path(".well-known/jwks.json", auth.JwksView.as_view(), name="jwks")]

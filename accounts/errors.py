@@ -1,0 +1,68 @@
+"""What goes wrong with people, sessions and keys. Codes never change once shipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import Conflict, Forbidden, InvalidInput, RuleBroken, Unauthenticated
+
+
+class InvalidCredentials(Unauthenticated):
+    """Unknown address, wrong password and a deactivated account all read the same."""
+
+    code, title = "invalid_credentials", "E-mail address or password are wrong"
+
+
+class InvalidToken(Unauthenticated):
+    """The bearer token does not let in: malformed, forged, expired, or its session has ended."""
+
+    code, title = "invalid_token", "The token is not valid"
+
+    def __init__(self, detail: str = "", **extra: Any) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}, **extra)
+
+
+class RefreshTokenReused(InvalidToken):
+    """A spent refresh token came back later than a retry can: somebody else has it. Its session has been ended."""
+
+    code, title = "refresh_token_reused", "The refresh token was used before; the session has been ended"
+
+
+class TokenAlreadyRotated(Conflict):
+    """A second use within seconds: a retry, or two tabs. Nothing has changed; use the successor."""
+
+    code, title = "token_already_rotated", "The refresh token has just been replaced"
+
+
+class InvalidMailToken(InvalidInput):
+    """A token out of a mail: wrong, used or too old."""
+
+    code, title = "invalid_mail_token", "The token from the mail is not valid any more"
+
+
+class LastOwner(Conflict):
+    code, title = "last_owner", "An organisation keeps at least one owner"
+
+
+class AlreadyMember(Conflict):
+    code, title = "already_member", "This person already belongs to the organisation"
+
+
+class AlreadyInvited(Conflict):
+    code, title = "already_invited", "This address has already been invited"
+
+
+class InvitationForAnother(Forbidden):
+    code, title = "invitation_for_another", "The invitation was sent to another address"
+
+
+class InvitationNotPending(Conflict):
+    code, title = "invitation_not_pending", "The invitation is not open any more"
+
+
+class ApiKeyNotLive(Conflict):
+    code, title = "api_key_not_live", "The API key has been revoked or has expired"
+
+
+class ScopeNotHeld(RuleBroken):
+    code, title = "scope_not_held", "An API key cannot do more than its maker"

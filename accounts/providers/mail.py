@@ -1,0 +1,21 @@
+"""Writing and sending one mail: a subject, a text and a page out of `templates/mail/<name>/`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+
+def send(name: str, to: str, values: dict[str, Any]) -> None:
+    """Render the mail `name` with `values` and send it through Django's e-mail backend."""
+    values = {"public_url": settings.PUBLIC_URL.rstrip("/"), "app_url": settings.APP_URL.rstrip("/"), **values}
+    text = render_to_string(f"mail/{name}.txt", values)
+    subject, _, body = text.partition("\n")
+    message = EmailMultiAlternatives(subject.strip(), body.lstrip("\n"), settings.DEFAULT_FROM_EMAIL, [to])
+    message.attach_alternative(
+        render_to_string(f"mail/{name}.html", {**values, "subject": subject.strip()}), "text/html"
+    )
+    message.send()

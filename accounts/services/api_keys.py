@@ -1,0 +1,117 @@
+"""API keys: `ck_live_<lookup>_<secret>`. The secret is shown once; only its hash is kept."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts import events
+from accounts.errors import ApiKeyNotLive, ScopeNotHeld
+from accounts.models import ApiKey, Organization
+from accounts.providers import session_cache, tokens
+from audit import record
+from core import access, jobs
+from core.access import Role, require
+from core.actor import SYSTEM, Actor, ActorType
+from core.commands import command
+from core.errors import InvalidInput
+
+PREFIX = "ck_live_"
+_LOOKUP_ALPHABET = "abcdefghjkmnpqrstvwxyz0123456789"
+
+
+@command("accounts.api_key.create")
+def create(
+    *,
+    actor: Actor,
+    organization: Organization,
+    name: str,
+    scopes: Iterable[str],
+    expires_at: datetime | None = None,
+    now: datetime,
+) -> tuple[ApiKey, str]:
+    """Make a key and return it with its text, which is never seen again. Writes `accounts.api_key.created`. Raises
+    `InvalidInput` for unknown scopes or an expiry in the past, `ScopeNotHeld` when a key asks for more than its own."""
+    require(actor, "accounts.api_key.manage", organization)
+    wanted = _checked_scopes(actor, scopes)
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput.at("/expires_at", "It lies in the past.")
+    key, text = _with_new_secret(ApiKey(organization=organization, name=name, scopes=wanted, expires_at=expires_at))
+    key.created_by_id = actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None
+    key.save()
+    record(
+        events.API_KEY_CREATED,
+        actor=actor,
+        subject=key,
+        after={"name": name, "scopes": wanted, "expires_at": expires_at.isoformat() if expires_at else None},
+        occurred_at=now,
+    )
+    return key, text
+
+
+@command("accounts.api_key.rotate")
+def rotate(*, actor: Actor, api_key: ApiKey, now: datetime) -> tuple[ApiKey, str]:
+    """Give a key a new text; the old one stops at once. Writes `accounts.api_key.rotated`. Raises `ApiKeyNotLive`."""
+    require(actor, "accounts.api_key.manage", api_key)
+    key = _live(api_key, now)
+    _forget(key)
+    key, text = _with_new_secret(key)
+    key.save(update_fields=["lookup", "secret_hash"])
+    record(events.API_KEY_ROTATED, actor=actor, subject=key, occurred_at=now)
+    return key, text
+
+
+@command("accounts.api_key.revoke")
+def revoke(*, actor: Actor, api_key: ApiKey, now: datetime) -> ApiKey:
+    """Shut a key at once. Writes `accounts.api_key.revoked`. Raises `ApiKeyNotLive` when it is shut already."""
+    require(actor, "accounts.api_key.manage", api_key)
+    key = _live(api_key, now)
+    _forget(key)
+    key.revoked_at = now
+    key.save(update_fields=["revoked_at"])
+    record(events.API_KEY_REVOKED, actor=actor, subject=key, occurred_at=now)
+    return key
+
+
+def known_scopes() -> set[str]:
+    """Return every scope that a key may have: permissions of an administrator, and their wildcards."""
+    found: set[str] = set()
+    for permission in access.permissions.values():
+        if Role.ADMIN in permission.roles:
+            app, noun, _verb = permission.name.split(".", 2)
+            found |= {permission.name, f"{app}.{noun}.*", f"{app}.*"}
+    return found
+
+
+def _checked_scopes(actor: Actor, scopes: Iterable[str]) -> list[str]:
+    wanted, known = sorted(set(scopes)), known_scopes()
+    unknown = [scope for scope in wanted if scope not in known]
+    if unknown or not wanted:
+        raise InvalidInput.at("/scopes", f"Unknown: {', '.join(unknown)}." if unknown else "Name at least one scope.")
+    if actor.scopes is not None and not set(wanted) <= actor.scopes:
+        raise ScopeNotHeld
+    return wanted
+
+
+def _live(api_key: ApiKey, now: datetime) -> ApiKey:
+    key = api_key.refreshed_for_update()
+    if not key.is_live(now):
+        raise ApiKeyNotLive
+    return key
+
+
+def _with_new_secret(key: ApiKey) -> tuple[ApiKey, str]:
+    key.lookup = "".join(secrets.choice(_LOOKUP_ALPHABET) for _ in range(12))
+    secret = tokens.new_secret()
+    key.secret_hash = tokens.hash_of(secret)
+    return key, f"{PREFIX}{key.lookup}_{secret}"
+
+
+def _forget(key: ApiKey) -> None:
+    names = [session_cache.api_key_key(key.lookup)]
+    if not session_cache.doubt(names):
+        jobs.enqueue("accounts.doubt_sessions", {"keys": names}, actor=SYSTEM)
+    transaction.on_commit(lambda: session_cache.bury(names) and None)

@@ -1,0 +1,91 @@
+"""Who belongs to an organisation, and as what. An organisation always keeps an owner."""
+
+from __future__ import annotations
+
+from accounts import events
+from accounts.errors import AlreadyMember, LastOwner
+from accounts.models import Membership, Organization, User
+from accounts.services import sessions
+from audit import record
+from core.access import Role, require
+from core.actor import Actor
+from core.commands import command
+
+
+@command("accounts.membership.create")
+def create(*, actor: Actor, organization: Organization, user: User, role: Role) -> Membership:
+    """Make `user` a member at once, without an invitation (staff, demo data). Writes `accounts.membership.created`.
+    Raises `AlreadyMember`."""
+    require(actor, "accounts.membership.manage", organization)
+    _require_for_role(actor, organization, role)
+    return join(actor=actor, organization=organization, user=user, role=role)
+
+
+def join(*, actor: Actor, organization: Organization, user: User, role: Role) -> Membership:
+    """Write the membership and its event, inside a command that has asked for permission. Raises `AlreadyMember`."""
+    member, is_new = Membership.objects.get_or_create(organization=organization, user=user, defaults={"role": role})
+    if not is_new:
+        raise AlreadyMember
+    sessions.doubt_sessions_of(user.pk)
+    after = {"user_id": str(user.pk), "role": str(role)}
+    record(events.MEMBERSHIP_CREATED, actor=actor, subject=member, after=after)
+    return member
+
+
+@command("accounts.membership.change_role")
+def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membership:
+    """Give a member another role. Writes `accounts.membership.role_changed`. Raises `LastOwner`; only owners make and
+    unmake owners."""
+    require(actor, "accounts.membership.manage", membership)
+    member = _locked(membership)
+    before = Role(member.role)
+    _require_for_role(actor, membership.organization, before)
+    _require_for_role(actor, membership.organization, role)
+    if before == role:
+        return member
+    if before == Role.OWNER:
+        _refuse_last_owner(member)
+    member.role = role
+    member.save(update_fields=["role"])
+    sessions.doubt_sessions_of(member.user_id)
+    record(
+        events.MEMBERSHIP_ROLE_CHANGED,
+        actor=actor,
+        subject=member,
+        before={"role": str(before)},
+        after={"role": str(role)},
+        data={"user_id": str(member.user_id)},
+    )
+    return member
+
+
+@command("accounts.membership.remove")
+def remove(*, actor: Actor, membership: Membership) -> None:
+    """Take a member out; everybody may leave. Writes `accounts.membership.removed`. Raises `LastOwner`."""
+    if actor.id != membership.user_id:
+        require(actor, "accounts.membership.manage", membership)
+        _require_for_role(actor, membership.organization, Role(membership.role))
+    member = _locked(membership)
+    if member.role == Role.OWNER:
+        _refuse_last_owner(member)
+    sessions.doubt_sessions_of(member.user_id)
+    before = {"user_id": str(member.user_id), "role": member.role}
+    record(events.MEMBERSHIP_REMOVED, actor=actor, subject=member, before=before)
+    member.delete()
+
+
+def _locked(membership: Membership) -> Membership:
+    """Lock the organisation, then the member: two owners who leave at once must see each other."""
+    Organization.objects.select_for_update(of=("self",)).get(pk=membership.organization_id)
+    return membership.refreshed_for_update()
+
+
+def _require_for_role(actor: Actor, organization: Organization, role: Role) -> None:
+    if role == Role.OWNER:
+        require(actor, "accounts.ownership.manage", organization)
+
+
+def _refuse_last_owner(member: Membership) -> None:
+    others = Membership.objects.filter(organization_id=member.organization_id, role=Role.OWNER).exclude(pk=member.pk)
+    if not others.exists():
+        raise LastOwner

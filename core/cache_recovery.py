@@ -90,7 +90,7 @@ def _compare_run(server: Any) -> bool:
     """A server that was started anew may have come back with an older memory: then everything is forgotten."""
     run: str = server.info("server")["run_id"]
     known = server.getset(_RUN, run)
-    if known is not None and known.decode() == run:
+    if known is None or known.decode() == run:  # one without the mark holds no entry: the mark is set before any
         return False
     MOVE.run(server, [EPOCH], ["move", "", 0])
     return True

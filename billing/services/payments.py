@@ -124,7 +124,7 @@ def _intend(invoice: Invoice, method: PaymentMethod | None, money: Money | None,
             return transfers.resume(known, is_same_request=_is_same(known, invoice, method, money))
         _refuse_what_cannot_be_paid(invoice)
         due = Money(invoice.amount_due_minor, invoice.currency)
-        money = money or due
+        money = due if money is None else money
         if money.currency != due.currency:
             raise PaymentCurrencyMismatch(
                 f"The invoice is in {due.currency}, the payment in {money.currency}.", currency=due.currency

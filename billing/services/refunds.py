@@ -89,7 +89,7 @@ def _intend(payment: Payment, money: Money | None, operation_key: str, reason: s
             return transfers.resume(known, is_same_request=is_same)
         PAYMENT.target(payment, "refund")
         left = remaining(payment)
-        money = money or left
+        money = left if money is None else money
         if money.currency != payment.currency:
             raise PaymentCurrencyMismatch(f"The payment is in {payment.currency}.", currency=payment.currency)
         if money.minor > left.minor or not left:

@@ -82,7 +82,7 @@ def test_refuses_at_commit_an_entry_that_does_not_balance(amounts: list[int]) ->
 def test_refuses_at_commit_two_currencies_that_only_balance_together() -> None:
     entity = factories.entity()
     refused = pytest.raises(IntegrityError, match="does not balance: EUR -100, USD 100")
-    with refused, transaction.atomic():  # noqa: PT012 - the commit refuses
+    with refused, transaction.atomic():
         entry = LedgerEntry.objects.create(
             billing_entity=entity, entry_type="x", source_type="x", source_id=entity.pk, occurred_at=NOW
         )

@@ -42,7 +42,9 @@ class Site(Protocol):
 
     def actor_of(self, request: HttpRequest) -> Actor: ...
 
-    def timeline_of(self, obj: models.Model, *, limit: int, before: str = "") -> Sequence[TimelineEntry]: ...
+    def timeline_of(
+        self, subjects: Sequence[models.Model], *, limit: int, before: str = ""
+    ) -> Sequence[TimelineEntry]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,10 @@ class EntityAdmin(ModelAdmin):
     def get_sections(self, request: HttpRequest, obj: Any) -> Sequence[Section]:
         return ()
 
+    def get_subjects(self, obj: Any) -> Sequence[models.Model]:
+        """The objects whose events stand on the timeline: this one, and those that are a part of its story."""
+        return [obj]
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Find the object by its key, or by its public id, so that a pasted address of either form works."""
         try:
@@ -179,7 +185,9 @@ class EntityAdmin(ModelAdmin):
         return super().get_object(request, str(key)) if prefix == getattr(self.model, "id_prefix", None) else None
 
     def get_facts(self, obj: Any) -> list[Fact]:
-        return [self._fact(name, obj) for name in self.facts]
+        """The facts that are known; what is empty is left out."""
+        facts = (self._fact(name, obj) for name in self.facts)
+        return [fact for fact in facts if fact.value not in (NOTHING, None, "")]
 
     def _fact(self, name: str, obj: Any) -> Fact:
         try:
@@ -208,7 +216,8 @@ class EntityAdmin(ModelAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         obj = self._found(request, object_id)
         site: Site = self.admin_site
-        entries = site.timeline_of(obj, limit=ENTRIES_ON_PAGE + 1) if self.has_timeline else ()
+        subjects = self.get_subjects(obj)
+        entries = site.timeline_of(subjects, limit=ENTRIES_ON_PAGE + 1) if self.has_timeline else ()
         return self.page(
             request,
             obj,
@@ -217,6 +226,7 @@ class EntityAdmin(ModelAdmin):
             facts=self.get_facts(obj),
             sections=self.get_sections(request, obj),
             has_timeline=self.has_timeline,
+            names_subjects=len(subjects) > 1,
             timeline=entries[:ENTRIES_ON_PAGE],
             timeline_url=self.timeline_url(obj) if len(entries) > ENTRIES_ON_PAGE else "",
             **(extra_context or {}),
@@ -229,10 +239,19 @@ class EntityAdmin(ModelAdmin):
         obj = self._found(request, object_id)
         site: Site = self.admin_site
         before = request.GET.get("before", "")
-        entries = site.timeline_of(obj, limit=ENTRIES_ON_TIMELINE + 1, before=before)
+        subjects = self.get_subjects(obj)
+        entries = site.timeline_of(subjects, limit=ENTRIES_ON_TIMELINE + 1, before=before)
         shown = entries[:ENTRIES_ON_TIMELINE]
         older = f"?before={shown[-1].id}" if len(entries) > ENTRIES_ON_TIMELINE else ""
-        return self.page(request, obj, "admin/timeline.html", timeline=shown, older_url=older, is_first=not before)
+        return self.page(
+            request,
+            obj,
+            "admin/timeline.html",
+            timeline=shown,
+            older_url=older,
+            is_first=not before,
+            names_subjects=len(subjects) > 1,
+        )
 
     def page(self, request: HttpRequest, obj: Any, template: str, **context: Any) -> TemplateResponse:
         """Render a page about `obj`: its head (title, states, id, commands that its state allows) and `context`."""

@@ -57,6 +57,14 @@ class Effect:
     after: object = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command came to, for its message: `level` is success, warning or error."""
+
+    text: str
+    level: str = "success"
+
+
 class CommandForm(forms.Form):
     """The parameters of a command; every command asks for its reason. Subclasses add fields and may read `self.obj`."""
 
@@ -78,7 +86,7 @@ class CommandAction(Generic[_M]):
 
     `perform` calls the one service; `preview` says what it would do (it changes nothing); `is_offered` asks the states
     of the app whether the present state allows it; `permission` is asked of `core.access`. `done` is the message of
-    success, `text` says in one or two sentences what the command is for.
+    success (`outcome` makes it from what the service returned), `text` says in a sentence what the command is for.
     """
 
     name: str
@@ -92,6 +100,7 @@ class CommandAction(Generic[_M]):
     done: str = "Done."
     icon: str = "bolt"
     is_dangerous: bool = False
+    outcome: Callable[[Any], Outcome] | None = None
 
 
 def offered(actions: Sequence[CommandAction[Any]], obj: Any, actor: Actor) -> list[CommandAction[Any]]:
@@ -178,13 +187,15 @@ def _confirmed(
         messages.info(request, f"{action.title}: this form was sent before; it took effect once.")
         return HttpResponseRedirect(admin_url(call.obj))
     try:
-        action.perform(call)
+        result = action.perform(call)
     except AppError as error:
         _release(call)
         record_refusal(error)
         return _form_page(model_admin, request, action, call.obj, form, error)
     address = model_admin.timeline_url(call.obj)
-    messages.success(request, format_html('{} <a class="ch-link" href="{}">See the timeline</a>', action.done, address))
+    outcome = action.outcome(result) if action.outcome else Outcome(action.done)
+    text = format_html('{} <a class="ch-link" href="{}">See the timeline</a>', outcome.text, address)
+    messages.add_message(request, getattr(messages, outcome.level.upper()), text)
     return HttpResponseRedirect(admin_url(call.obj))
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
-
-from django.db.models import Model
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +31,8 @@ class TimelineEntry:
     details: tuple[tuple[str, str], ...] = ()
     is_refusal: bool = False
     url: str = ""
-
-
-class Timeline(Protocol):
-    """The port: the newest events about `obj` first, at most `limit`, older than the event `before` when given."""
-
-    def __call__(self, obj: Model, *, limit: int, before: str = "") -> Sequence[TimelineEntry]: ...
+    subject: str = ""
+    subject_url: str = ""
 
 
 def words(value: Any) -> str:

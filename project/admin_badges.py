@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from django.core.cache import cache
 
+from billing.selectors import series
+from core import clock
+from core.models import Job, JobState
+
 KEPT_SECONDS: Final = 30
 COUNTED_AT_MOST: Final = 1000
-
-_sources: dict[str, Callable[[], int]] = {}
-
-
-def badge(name: str) -> Callable[[Callable[[], int]], Callable[[], int]]:
-    """Register the source of a badge: a function that counts, at most `COUNTED_AT_MOST`."""
-
-    def register(count: Callable[[], int]) -> Callable[[], int]:
-        _sources[name] = count
-        return count
-
-    return register
+DAYS_OF_FAILURES: Final = 7
 
 
 def badges() -> dict[str, int]:
-    """Return all badges by name."""
+    """Return the badges by name: dead letters, and payments that failed within a week."""
     kept = cache.get("admin:badges")
     if kept is None:
-        kept = {name: count() for name, count in _sources.items()}
+        since = clock.now() - timedelta(days=DAYS_OF_FAILURES)
+        kept = {
+            "dead_letters": Job.objects.filter(state=JobState.DEAD).order_by()[:COUNTED_AT_MOST].count(),
+            "failed_payments": series.failed_payments(since=since, at_most=COUNTED_AT_MOST),
+        }
         cache.set("admin:badges", kept, KEPT_SECONDS)
     return dict(kept)

@@ -1,12 +1,243 @@
-"""What staff see first: the business in figures and charts."""
+"""What staff see first: the business in figures and charts, what needs somebody, and what happened last."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
 
+from django.core.cache import cache
 from django.http import HttpRequest
+
+from billing.models import Customer, Payment, Subscription
+from billing.money_states import TransferStatus
+from billing.selectors import series
+from billing.selectors.metrics import Metrics, metrics
+from core import clock
+from core.admin import Empty, Section
+from core.admin_html import id_link, link, list_url, moment, money
+from core.models import Job, JobState
+from core.money import exponent
+from project import admin_timeline
+
+KEPT_SECONDS: Final = 60
+ROWS: Final = 6
+LATEST: Final = 8
+DAYS: Final = 30
+
+EMPTY = Empty(
+    "No customers yet: import them",
+    "Bring the customers and running subscriptions you have from a CSV file; a small mapping file says which column is "
+    "what. Add --dry-run first to see what would happen.",
+    "python3 manage.py import_customers FILE --mapping MAPPING",
+    "groups",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line (or colour of bars) of a chart; `color` is a CSS variable."""
+
+    label: str
+    values: Sequence[float]
+    color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart as `admin.js` draws it; `unit` is a currency when the values are amounts in major units."""
+
+    title: str
+    type: str
+    labels: Sequence[str]
+    series: Sequence[Line]
+    unit: str = ""
+    is_wide: bool = False
+    empty: str = "Nothing to show yet."
+
+    def as_kept(self) -> dict[str, Any]:
+        """Return what the page needs: the words around the chart, and `payload` for the script that draws it."""
+        lines = [{"label": one.label, "values": list(one.values), "color": one.color} for one in self.series]
+        payload = {"type": self.type, "labels": list(self.labels), "unit": self.unit, "series": lines}
+        return {
+            "title": self.title,
+            "series": [{"label": one.label, "color": one.color} for one in self.series],
+            "is_wide": self.is_wide,
+            "empty": self.empty,
+            "has_values": any(any(line.values) for line in self.series),
+            "payload": json.dumps(payload),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure at the head of the dashboard, and where it leads."""
+
+    label: str
+    value: object
+    note: str = ""
+    tone: str = ""
+    url: str = ""
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the figures to the dashboard's context."""
-    return context
+    """Add figures, charts, what needs somebody and the latest events to the dashboard's context."""
+    now = clock.now()
+    shown = cache.get("admin:dashboard")
+    if shown is None:
+        shown = _shown(now)
+        cache.set("admin:dashboard", shown, KEPT_SECONDS)
+    name = request.user.get_short_name()  # type: ignore[union-attr]
+    has_customers = shown["has_customers"]
+    return {
+        **context,
+        "title": "Dashboard",
+        "greeting": f"Welcome back, {name}",
+        "summary": f"{now:%A}, {now.day} {now:%B %Y}. Churn, new and failed look back 30 days.",
+        "figures": shown["cards"],
+        "charts": shown["charts"] if has_customers else [],
+        "empty": None if has_customers else EMPTY,
+        "sections": [_failed(), _newest()] if has_customers else [],
+        "timeline": admin_timeline.latest(limit=LATEST),
+        "events_url": admin_timeline.events_url(),
+    }
+
+
+def _shown(now: datetime) -> dict[str, Any]:
+    """Ask for all figures and put them into the shape in which they are kept (JSON-ready)."""
+    figures = _figures(now)
+    return {
+        "has_customers": figures["has_customers"],
+        "cards": [asdict(card) for card in _cards(figures)],
+        "charts": [chart.as_kept() for chart in _charts(figures)],
+    }
+
+
+def _figures(now: datetime) -> dict[str, Any]:
+    return {
+        "has_customers": Customer.objects.exists(),
+        "metrics": metrics(now=now),
+        "revenue": series.revenue_by_month(now=now),
+        "started": series.started_by_month(now=now),
+        "ended": series.ended_by_month(now=now),
+        "payments": series.payments_by_day(now=now, days=DAYS),
+        "dead": Job.objects.filter(state=JobState.DEAD).order_by()[:1000].count(),
+    }
+
+
+def _cards(figures: dict[str, Any]) -> list[Card]:
+    now: Metrics = figures["metrics"]
+    amounts = sorted(now.monthly_recurring_revenue, key=lambda amount: -amount.minor)
+    others = ", ".join(amount.format() for amount in amounts[1:])
+    rate, dead = now.churn.rate, figures["dead"]
+    active = list_url(Subscription, "status__exact=active")
+    return [
+        Card(
+            "Monthly recurring revenue",
+            amounts[0].format() if amounts else "–",
+            f"and {others}" if others else _change(figures),
+            url=active,
+        ),
+        Card("Active customers", f"{now.active_customers:,}", url=list_url(Customer)),
+        Card("Active subscriptions", f"{now.active_subscriptions:,}", f"{now.new_subscriptions:,} new", url=active),
+        Card(
+            "Churn",
+            f"{float(100 * rate):.1f} %" if rate is not None else "–",
+            f"{now.churn.ended:,} of {now.churn.at_start:,} ended",
+            url=list_url(Subscription, "status__exact=canceled"),
+        ),
+        Card(
+            "Failed payments",
+            f"{now.failed_payments:,}",
+            "",
+            "danger" if now.failed_payments else "",
+            list_url(Payment, "status__exact=failed"),
+        ),
+        Card(
+            "Dead letters",
+            f"{dead:,}",
+            "wait for a decision" if dead else "all jobs are well",
+            "danger" if dead else "",
+            list_url(Job, "state__exact=dead"),
+        ),
+    ]
+
+
+def _change(figures: dict[str, Any]) -> str:
+    """How the revenue of the one currency moved since the end of last month."""
+    months = next(iter(figures["revenue"].values()), None)
+    if months is None or len(months.values) < 2 or not months.values[-2]:
+        return ""
+    moved = 100 * (months.values[-1] - months.values[-2]) / months.values[-2]
+    return f"{moved:+.1f} % since last month"
+
+
+def _charts(figures: dict[str, Any]) -> list[Chart]:
+    started, ended, payments = figures["started"], figures["ended"], figures["payments"]
+    months = [f"{first:%b %Y}" for first in started.firsts]
+    charts = [
+        Chart(
+            f"Monthly recurring revenue, {currency}",
+            "line",
+            months,
+            [Line("MRR", [value / 10 ** exponent(currency) for value in one.values], "--color-primary-500")],
+            currency,
+            is_wide=True,
+            empty="No subscription counts into revenue yet.",
+        )
+        for currency, one in figures["revenue"].items()
+    ]
+    return [
+        *charts,
+        Chart(
+            "Subscriptions begun and ended",
+            "bar",
+            months,
+            [Line("Begun", started.values, "--color-primary-500"), Line("Ended", ended.values, "--ch-bar-danger")],
+            empty="No subscription began or ended within a year.",
+        ),
+        Chart(
+            "Payments by day",
+            "bar",
+            [f"{day.day} {day:%b}" for day in payments.days],
+            [
+                Line("Succeeded", payments.succeeded, "--color-primary-500"),
+                Line("Failed", payments.failed, "--ch-bar-danger"),
+            ],
+            empty="No payment was made within 30 days. The next renewal makes invoices and collects them.",
+        ),
+    ]
+
+
+def _failed() -> Section:
+    rows = Payment.objects.filter(status=TransferStatus.FAILED).select_related("customer").order_by("-id")[:ROWS]
+    return Section(
+        "Payments that failed",
+        ("Payment", "Customer", "Amount", "Why", "Made"),
+        [
+            (
+                id_link(one),
+                link(one.customer),
+                money(one.amount_minor, one.currency),
+                one.failure_code,
+                moment(one.created_at),
+            )
+            for one in rows
+        ],
+        list_url(Payment, "status__exact=failed"),
+        "None: every payment that was made has come in.",
+        "credit_card_off",
+    )
+
+
+def _newest() -> Section:
+    rows = Customer.objects.select_related("organization").order_by("-id")[:ROWS]
+    return Section(
+        "Newest customers",
+        ("Name", "E-mail", "Organisation", "Since"),
+        [(link(one), one.email or "–", link(one.organization), moment(one.created_at)) for one in rows],
+        list_url(Customer),
+        icon="groups",
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.contrib import admin
-from django.db.models import F, Prefetch, QuerySet, Sum
+from django.db.models import F, Model, Prefetch, QuerySet, Sum
 from django.http import HttpRequest
 from unfold.decorators import display
 
 from accounts.models import Membership
 from billing.admin.texts import invoice_rows, payment_rows, plan_of
-from billing.models import Customer, Invoice, Payment, PaymentMethod, Subscription, SubscriptionItem
+from billing.models import Customer, Invoice, Payment, PaymentMethod, Refund, Subscription, SubscriptionItem
 from billing.money_states import InvoiceStatus, TransferStatus
 from billing.states import REVENUE
 from core.admin import Empty, EntityAdmin, Figure, Section
@@ -22,13 +22,13 @@ SHOWN = 10
 
 @admin.register(Customer)
 class CustomerAdmin(EntityAdmin):
-    list_display = ("name", "email", "external_id", "standing", "of_organization", "identifier", "created")
+    list_display = ("name", "address", "external_id", "standing", "of_organization", "identifier", "created")
     list_filter = ("currency", "source")
     search_by = ("^email", "^name", "^external_id")
     search_help_text = "Name, e-mail, external id or id"
     related = ("organization",)
     facts = (
-        "name", "email", "organization", "billing_entity", "currency", "time_zone",
+        "name", "address", "of_organization", "billing_entity", "currency", "time_zone",
         "default_payment_method", "external_id", "source", "created_at",
     )  # fmt: skip
     empty = Empty(
@@ -37,6 +37,10 @@ class CustomerAdmin(EntityAdmin):
         "python3 manage.py import_customers FILE --mapping MAPPING",
         "groups",
     )
+
+    @display(description="E-mail")
+    def address(self, obj: Customer) -> str:
+        return obj.email or NOTHING
 
     @display(description="Organisation")
     def of_organization(self, obj: Customer) -> object:
@@ -48,7 +52,7 @@ class CustomerAdmin(EntityAdmin):
         return next((state(word) for word in _ORDER if word in statuses), NOTHING)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
-        few = Subscription.objects.only("id", "customer_id", "status")
+        few = Subscription.objects.only("id", "customer_id", "status", "started_at")
         return super().get_queryset(request).prefetch_related(Prefetch("subscriptions", few))
 
     def get_states(self, obj: Customer) -> Sequence[object]:
@@ -56,6 +60,7 @@ class CustomerAdmin(EntityAdmin):
 
     def get_figures(self, request: HttpRequest, obj: Customer) -> Sequence[Figure]:
         running = [one for one in obj.subscriptions.all() if one.status in REVENUE]
+        began = [one.started_at for one in obj.subscriptions.all()]
         open_invoices = Invoice.objects.filter(customer=obj, status=InvoiceStatus.OPEN)
         owed = open_invoices.aggregate(owed=Sum(F("total_minor") - F("amount_paid_minor")))["owed"] or 0
         paid = Payment.objects.filter(customer=obj, status=TransferStatus.SUCCEEDED)
@@ -64,8 +69,14 @@ class CustomerAdmin(EntityAdmin):
             Figure("Paid in all", money(kept, obj.currency), "without what was refunded"),
             Figure("Owes", money(owed, obj.currency), "open invoices", "warning" if owed else ""),
             Figure("Active subscriptions", len(running), f"{len(obj.subscriptions.all())} in all"),
-            Figure("Customer since", moment(obj.created_at.date())),
+            Figure("Customer since", moment(min(began, default=obj.created_at).date())),
         ]
+
+    def get_subjects(self, obj: Customer) -> Sequence[Model]:
+        """What happened to a customer is also what happened to its newest subscriptions, invoices and payments."""
+        parts = (Subscription, Invoice, Payment)
+        found = [row for part in parts for row in part._default_manager.filter(customer=obj).order_by("-id")[:SHOWN]]
+        return [obj, *found, *Refund.objects.filter(payment__customer=obj).order_by("-id")[:SHOWN]]
 
     def get_sections(self, request: HttpRequest, obj: Customer) -> Sequence[Section]:
         return [

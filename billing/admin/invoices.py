@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from billing.admin.money_commands import INVOICE_COMMANDS
 from billing.admin.texts import payment_rows
 from billing.models import Invoice, Payment
 from core.admin import Empty, EntityAdmin, Figure, Section
@@ -23,6 +25,7 @@ class InvoiceAdmin(EntityAdmin):
     search_by = ("number__startswith",)
     search_help_text = "Invoice number or id"
     related = ("customer",)
+    commands = INVOICE_COMMANDS
     facts = (
         "invoice_number", "customer", "billing_entity", "reason", "collection", "finalized_at", "due_at", "paid_at",
         "voided_at", "uncollectible_at", "attempt_count", "last_failure_code",
@@ -66,6 +69,10 @@ class InvoiceAdmin(EntityAdmin):
             Figure("Paid", money(obj.amount_paid_minor, obj.currency)),
             Figure("To pay", money(due, obj.currency), tone="warning" if due else ""),
         ]
+
+    def get_subjects(self, obj: Invoice) -> Sequence[Model]:
+        """An invoice's story includes the payments that were meant for it."""
+        return [obj, *Payment.objects.filter(allocations__invoice=obj)[:SHOWN]]
 
     def get_sections(self, request: HttpRequest, obj: Invoice) -> Sequence[Section]:
         lines = [

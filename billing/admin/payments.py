@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.contrib import admin
+from django.db.models import Model
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from billing.admin.money_commands import PAYMENT_COMMANDS
 from billing.admin.texts import refund_rows
 from billing.models import Payment, Refund
 from core.admin import Empty, EntityAdmin, Figure, Section
@@ -44,6 +46,7 @@ class PaymentAdmin(TransferAdmin):
     search_by = ()
     search_help_text = "Id of the payment"
     related = ("customer", "payment_method")
+    commands = PAYMENT_COMMANDS
     facts = ("customer", "billing_entity", "method", *_TRANSFER_FACTS, "created_at")
     empty = Empty("No payments yet", "A payment is made when an invoice is collected.", icon="credit_card")
 
@@ -71,6 +74,9 @@ class PaymentAdmin(TransferAdmin):
             Figure("Refunded", money(obj.refunded_minor, obj.currency)),
             Figure("Kept", money(obj.amount_minor - obj.refunded_minor, obj.currency)),
         ]
+
+    def get_subjects(self, obj: Payment) -> Sequence[Model]:
+        return [obj, *obj.refunds.all()[:SHOWN]]
 
     def get_sections(self, request: HttpRequest, obj: Payment) -> Sequence[Section]:
         invoices = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.contrib import admin
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
@@ -70,7 +70,7 @@ class SubscriptionAdmin(EntityAdmin):
         return f"{obj.pending_price.product.name}, {obj.pending_price}, from {obj.pending_effective_at:%d %b %Y}"
 
     def get_title(self, obj: Subscription) -> object:
-        return f"{obj.customer.name}: {plan_of(obj)}"
+        return f"Subscription of {obj.customer.name}"
 
     def get_states(self, obj: Subscription) -> Sequence[object]:
         states = [state(obj.status)]
@@ -88,6 +88,10 @@ class SubscriptionAdmin(EntityAdmin):
             Figure("Current period", moment(obj.current_period_start.date()), f"to {obj.current_period_end:%d %b %Y}"),
             Figure("Runs since", moment(obj.started_at.date())),
         ]
+
+    def get_subjects(self, obj: Subscription) -> Sequence[Model]:
+        """Its story includes that of its newest invoices."""
+        return [obj, *Invoice.objects.filter(lines__subscription=obj).distinct()[:SHOWN]]
 
     def get_sections(self, request: HttpRequest, obj: Subscription) -> Sequence[Section]:
         invoices = Invoice.objects.filter(lines__subscription=obj).distinct()[:SHOWN]

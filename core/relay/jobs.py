@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from celery import current_app
@@ -88,7 +89,7 @@ def publish_due(lease: HeldLease) -> int:
         rows = cursor.fetchall()
     if not rows:
         return 0
-    handed = []
+    handed: list[UUID] = []
     for job_id, kind, priority in rows:
         try:
             publishing.publish(job_id, kind, priority)
@@ -134,7 +135,7 @@ def _depth(broker: object, name: str) -> int:
 
 @duty("job retention", every=3600, order=95)
 def forget_finished(lease: HeldLease) -> int:
-    """Delete jobs that succeeded or were discarded longer ago than JOB_RETENTION_DAYS, 500 at a time; dead ones stay."""
+    """Delete jobs that ended well longer ago than JOB_RETENTION_DAYS, 500 at a time; dead ones stay."""
     horizon = clock.now() - timedelta(days=settings.JOB_RETENTION_DAYS)
     total = 0
     while True:

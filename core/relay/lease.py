@@ -45,16 +45,19 @@ class HeldLease:
     def for_this_process(cls, name: str) -> HeldLease:
         return cls(name, f"{socket.gethostname()[:60]}:{os.getpid()}:{new_id().hex[-8:]}")
 
+    @property
+    def _values(self) -> dict[str, str | int]:
+        return {"name": self.name, "holder": self.holder, "token": self.token}
+
     def take(self) -> bool:
         """Renew the lease, or take it when it has run out; return whether this process leads."""
-        values = {"name": self.name, "holder": self.holder, "token": self.token}
         with connection.cursor() as cursor:
             if self.token:
-                cursor.execute(_HOLD, values)
+                cursor.execute(_HOLD, self._values)
                 if cursor.fetchone() is not None:
                     return True
                 self.token = 0
-            cursor.execute(_TAKE, values)
+            cursor.execute(_TAKE, self._values)
             row = cursor.fetchone()
         self.token = row[0] if row else 0
         return bool(self.token)
@@ -62,16 +65,14 @@ class HeldLease:
     def hold(self) -> None:
         """Renew the lease inside the present transaction, and keep its row locked to the end: nobody can take over
         before what is written here has committed. Raises `NotLeading`."""
-        values = {"name": self.name, "holder": self.holder, "token": self.token}
         with connection.cursor() as cursor:
-            cursor.execute(_HOLD, values)
+            cursor.execute(_HOLD, self._values)
             if cursor.fetchone() is None:
                 raise NotLeading(self.name)
 
     def give_up(self) -> None:
         """Let the next one in at once, at a clean stop."""
-        values = {"name": self.name, "holder": self.holder, "token": self.token}
         if self.token:
             with connection.cursor() as cursor:
-                cursor.execute(_GIVE_UP, values)
+                cursor.execute(_GIVE_UP, self._values)
             self.token = 0

@@ -130,7 +130,7 @@ class Ears:
 
 
 def _subscribe(server: redis_client.Redis) -> Any:
-    subscription = server.pubsub(ignore_subscribe_messages=True)
+    subscription: Any = server.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     subscription.subscribe(CHANNEL)
     return subscription
 

@@ -19,5 +19,5 @@ def wake() -> None:
 
 def wake_after_commit() -> None:
     """Wake the relay once this transaction has committed; once for a transaction, however often asked."""
-    if not any(function is wake for _, function, _ in connection.run_on_commit):
+    if not any(entry[1] is wake for entry in connection.run_on_commit):
         transaction.on_commit(wake)

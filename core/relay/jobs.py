@@ -9,6 +9,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
+from kombu import Connection
 
 from core import clock
 from core.actor import SYSTEM
@@ -123,12 +124,13 @@ def queued_messages() -> int:
     return total
 
 
-def _depth(broker: object, name: str) -> int:
+def _depth(broker: Connection, name: str) -> int:
     try:
-        declared = broker.default_channel.queue_declare(queue=name, passive=True)  # type: ignore[attr-defined]
-        return int(declared.message_count)
+        with broker.channel() as channel:
+            return int(channel.queue_declare(queue=name, passive=True).message_count)
     except Exception as fault:
-        if getattr(fault, "code", None) == 404:  # an empty queue of Redis does not exist
+        # An empty queue of Redis does not exist; its transport tells so in the text, AMQP in the code.
+        if getattr(fault, "code", None) == 404 or str(fault.args[:1]) == "('404',)":
             return 0
         raise
 

@@ -30,7 +30,9 @@ class Colour(StrEnum):
 @pytest.mark.django_db
 def test_keeps_who_what_where_and_why(record_one, somebody, thing_tried) -> None:
     organization, thing = new_id(), new_id()
-    with context.use(context.Context(source="api", request_id="r1", trace_id="t1", reason="asked", command_id=new_id())):
+    with context.use(
+        context.Context(source="api", request_id="r1", trace_id="t1", reason="asked", command_id=new_id())
+    ):
         command_id = context.current().command_id
         identifier = record_one(
             subject=Subject("thing", thing, organization), before={"n": 1}, after={"n": 2}, data={"x": Colour.RED}
@@ -86,7 +88,13 @@ def test_refuses_what_json_cannot_keep(record_one, value) -> None:
 @pytest.mark.django_db
 def test_refuses_a_type_that_is_not_declared(somebody) -> None:
     stranger = object.__new__(EventType)
-    for name, value in (("name", "tests.unknown"), ("subject", "thing"), ("text", ""), ("personal", ()), ("schema_version", 1)):
+    for name, value in (
+        ("name", "tests.unknown"),
+        ("subject", "thing"),
+        ("text", ""),
+        ("personal", ()),
+        ("schema_version", 1),
+    ):
         object.__setattr__(stranger, name, value)
     with pytest.raises(UnrecordableEvent, match="not declared"), transaction.atomic():
         audit.record(stranger, actor=somebody, subject=Subject("thing", new_id()))

@@ -11,4 +11,4 @@ class CoreConfig(AppConfig):
             tasks,  # noqa: F401 - declares the Celery task
         )
         from core.jobs import events  # noqa: F401 - declares the events
-        from core.relay import jobs  # noqa: F401 - duties of the relay
+        from core.relay import idempotency, jobs  # noqa: F401 - duties of the relay

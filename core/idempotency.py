@@ -23,7 +23,7 @@ from core.ids import new_id
 from core.models import IdempotencyKey, IdempotencyState
 
 RETENTION = timedelta(hours=24)
-_PURGE_BATCH = 500
+PURGE_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +132,8 @@ def release(claimed: Claim, *, is_begun: bool) -> None:
 
 
 def purge() -> int:
-    """Delete keys past their 24 hours, 500 at a time; returns how many. A duty of the relay."""
-    total = 0
-    while True:
-        now = clock.now()
-        old = IdempotencyKey.objects.filter(expires_at__lte=now, lease_until__lte=now).values("pk")[:_PURGE_BATCH]
-        deleted, _ = IdempotencyKey.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()
-        total += deleted
-        if deleted < _PURGE_BATCH:
-            return total
+    """Delete up to 500 keys past their 24 hours; returns how many."""
+    now = clock.now()
+    old = IdempotencyKey.objects.filter(expires_at__lte=now, lease_until__lte=now).order_by("expires_at")
+    deleted, _ = IdempotencyKey.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
+    return deleted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import Manager, Model, QuerySet
@@ -26,7 +26,7 @@ def _prefix(kind: str | type[Entity]) -> str:
     return kind if isinstance(kind, str) else kind.id_prefix
 
 
-class PublicIdField(serializers.Field):
+class PublicIdField(serializers.Field):  # type: ignore[type-arg]
     """A public id ("sub_…") of a kind given by its model or its prefix; inside it is a UUID.
 
     `id = PublicIdField(Subscription)` for the row itself, `customer_id = PublicIdField(Customer)` for another.
@@ -49,7 +49,7 @@ class PublicIdField(serializers.Field):
             raise
 
 
-class PublicIdRelatedField(serializers.RelatedField):
+class PublicIdRelatedField(serializers.RelatedField):  # type: ignore[type-arg]
     """A public id that names a row which whoever asks may see; validated data hold the row.
 
     `customer_id = PublicIdRelatedField(Customer.objects.all(), source="customer")`. With `is_bounded=False` every row
@@ -69,7 +69,7 @@ class PublicIdRelatedField(serializers.RelatedField):
 
     @property
     def model(self) -> type[Entity]:
-        return self.queryset.model
+        return cast("Any", self).queryset.model
 
     @property
     def prefix(self) -> str:
@@ -86,7 +86,7 @@ class PublicIdRelatedField(serializers.RelatedField):
             key = ids.decode(self.prefix, data)
         except (ids.MalformedId, TypeError):
             self.fail("invalid", prefix=self.prefix)
-        rows: QuerySet[Entity] = self.get_queryset()
+        rows = cast("QuerySet[Entity]", self.get_queryset())
         if self.is_bounded:
             rows = visible(getattr(self.context.get("request"), "actor", ANONYMOUS), rows)
         try:

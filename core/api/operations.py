@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.decorators import action
@@ -33,9 +33,9 @@ class Idempotency(StrEnum):
 class Operation:
     """What is declared of one method of a view."""
 
-    request: type[Serializer] | None = None
-    response: type[Serializer] | None = None
-    query: type[Serializer] | None = None
+    request: type[Serializer[Any]] | None = None
+    response: type[Serializer[Any]] | None = None
+    query: type[Serializer[Any]] | None = None
     status: int = 200
     idempotency: Idempotency = Idempotency.TRANSACTION
     is_key_required: bool = False
@@ -50,9 +50,9 @@ DEFAULT = Operation()
 
 def operation(
     *,
-    request: type[Serializer] | None = None,
+    request: type[Serializer[Any]] | None = None,
     response: Any = None,
-    query: type[Serializer] | None = None,
+    query: type[Serializer[Any]] | None = None,
     status: int = 200,
     idempotency: str = Idempotency.TRANSACTION,
     is_key_required: bool = False,
@@ -85,7 +85,7 @@ def operation(
             errors=errors,
             takes_path=len(inspect.signature(function).parameters) > 2,
         )
-        described = extend_schema(
+        described: Any = extend_schema(
             request=request,
             responses={status: response},
             parameters=[query] if query else None,
@@ -94,7 +94,7 @@ def operation(
             operation_id=operation_id,
         )(function)
         described.operation = declared
-        return described
+        return cast("F", described)
 
     return decorate
 
@@ -106,7 +106,8 @@ def command_action(
 
     def decorate(function: F) -> F:
         path = url_path or function.__name__.replace("_", "-")
-        return action(detail=detail, methods=[method], url_path=path)(operation(**declared)(function))
+        made: Any = action(detail=detail, methods=cast("Any", [method]), url_path=path)
+        return cast("F", made(operation(**declared)(function)))
 
     return decorate
 

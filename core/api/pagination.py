@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -231,4 +232,5 @@ def _unpack(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     kind, text = value
-    return {"u": UUID, "t": datetime.fromisoformat, "d": date.fromisoformat}[kind](text)
+    readers: dict[str, Callable[[str], Any]] = {"u": UUID, "t": datetime.fromisoformat, "d": date.fromisoformat}
+    return readers[kind](text)

@@ -137,7 +137,7 @@ def _from_rest_framework(error: drf_errors.APIException) -> AppError:
         case drf_errors.UnsupportedMediaType():
             return UnsupportedMediaType(detail)
         case drf_errors.Throttled():
-            return LimitReached(detail, headers={"Retry-After": str(int(error.wait or 1))})
+            return LimitReached(detail, headers={"Retry-After": str(int(getattr(error, "wait", None) or 1))})
     return InvalidInput(detail) if error.status_code < 500 else AppError()
 
 

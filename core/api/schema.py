@@ -11,6 +11,7 @@ from core import errors
 from core.api import operations
 from core.api.operations import Idempotency, Operation
 from core.api.replies import PROBLEM_JSON
+from core.api.schema_fields import id_schema
 from core.api.views import APIView
 from core.errors import AppError
 
@@ -72,6 +73,9 @@ _TEXTS = {
 }
 
 
+_VERBS = {"partial_update": "update", "destroy": "delete"}
+
+
 class Schema(AutoSchema):
     """How an operation of ours is described."""
 
@@ -88,18 +92,31 @@ class Schema(AutoSchema):
             handler = getattr(self.view, action)
             own_path = str(getattr(handler, "url_path", "") or "").split("/")
             is_own = bool(getattr(handler, "mapping", None))
-            return "_".join([*(words[: -len(own_path)] if is_own else words), action])
+            return "_".join([*(words[: -len(own_path)] if is_own else words), _VERBS.get(action, action)])
         verb = {"GET": "list" if self._is_list_view() else "retrieve", "PATCH": "update", "DELETE": "delete"}
         return "_".join([*words, *filter(None, [verb.get(self.method)])])
 
     def get_auth(self) -> list[dict[str, Any]]:
         return [{}] if self._is_public() else [{name: []} for name in SECURITY_SCHEMES]
 
-    def get_override_parameters(self) -> list[Any]:
-        return super().get_override_parameters()
-
     def _get_parameters(self) -> list[dict[str, Any]]:
-        return [*super()._get_parameters(), *self._header_parameters()]
+        found = [*super()._get_parameters(), *self._header_parameters()]
+        for parameter in found:
+            if parameter["in"] == "path" and parameter["name"] == "id":
+                prefix = getattr(getattr(getattr(self.view, "queryset", None), "model", None), "id_prefix", "")
+                parameter["schema"] = id_schema(prefix) if prefix else parameter["schema"]
+            elif parameter["in"] == "query":
+                self._describe_filter(parameter)
+        return found
+
+    def _describe_filter(self, parameter: dict[str, Any]) -> None:
+        """An empty value is refused, and an id has the shape of its kind."""
+        filters = getattr(getattr(self.view, "filterset_class", None), "base_filters", {})
+        prefix = getattr(filters.get(parameter["name"]), "prefix", "")
+        if prefix:
+            parameter["schema"] = id_schema(prefix)
+        elif parameter["schema"].get("type") == "string" and "enum" not in parameter["schema"]:
+            parameter["schema"].setdefault("minLength", 1)
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.core.exceptions import ObjectDoesNotExist
 from rest_framework import serializers
@@ -23,7 +23,7 @@ Getter = Callable[[Any], Any]
 _AS_IS = (serializers.CharField, serializers.IntegerField, serializers.BooleanField, serializers.ChoiceField)
 
 
-class EntitySerializer(serializers.ModelSerializer):
+class EntitySerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
     """Writes a row. Its instance for output is shared between requests: what depends on who asks is annotated by the
     query, never read from a request here."""
 
@@ -53,13 +53,13 @@ class EntitySerializer(serializers.ModelSerializer):
         return type(self).represent(instance)
 
 
-class InputSerializer(serializers.Serializer):
+class InputSerializer(serializers.Serializer):  # type: ignore[type-arg]
     """What a command takes. Unknown members and values of another JSON type are refused by `APIView.input`."""
 
 
-def compiled(serializer: serializers.Serializer) -> Callable[[Any], dict[str, Any]]:
+def compiled(serializer: serializers.Serializer[Any]) -> Callable[[Any], dict[str, Any]]:
     """Return a function that writes a row as `serializer.to_representation` would."""
-    getters = [(field.field_name, _getter(field)) for field in serializer._readable_fields]
+    getters = [(str(field.field_name), _getter(field)) for field in serializer._readable_fields]
 
     def write(row: Any) -> dict[str, Any]:
         return {name: get(row) for name, get in getters}
@@ -75,14 +75,14 @@ def _getter(field: Any) -> Getter:
     path = field.source
     if isinstance(field, PublicIdRelatedField):
         # The foreign key's own column: no query for the row it names.
-        return _converted(_key_of(path), lambda key, prefix=field.prefix: ids.encode(prefix, key))
+        return _converted(_key_of(path), _encoder(field.prefix))
     get = _safe(attrgetter(path)) if "." in path else attrgetter(path)
     if isinstance(field, PublicIdField):
-        return _converted(get, lambda key, prefix=field.prefix: ids.encode(prefix, getattr(key, "pk", key)))
+        return _converted(get, _encoder(field.prefix))
     if isinstance(field, serializers.DateTimeField):
         return _converted(get, moment)
     if isinstance(field, serializers.ListSerializer):
-        write = compiled(field.child)
+        write = compiled(cast("serializers.Serializer[Any]", field.child))
         return lambda row: [write(inner) for inner in _rows(get(row))]
     if isinstance(field, serializers.Serializer):
         return _converted(get, compiled(field))
@@ -93,6 +93,13 @@ def _getter(field: Any) -> Getter:
 
 
 _STANDARD = (serializers.Field.get_attribute, serializers.RelatedField.get_attribute)
+
+
+def _encoder(prefix: str) -> Getter:
+    def encode(key: Any) -> str:
+        return ids.encode(prefix, getattr(key, "pk", key))
+
+    return encode
 
 
 def _slow(field: Any) -> Getter:

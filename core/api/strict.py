@@ -17,7 +17,7 @@ from core.errors import FieldFault
 MAX_INTEGER = 2**63 - 1  # what a bigint of PostgreSQL holds
 
 
-def faults_of(serializer: serializers.BaseSerializer, data: Any, pointer: str = "") -> Iterator[FieldFault]:
+def faults_of(serializer: serializers.BaseSerializer[Any], data: Any, pointer: str = "") -> Iterator[FieldFault]:
     """Yield a fault for each unknown member and each value of a wrong JSON type, with its pointer."""
     if isinstance(serializer, serializers.ListSerializer):
         yield from _in_list(serializer.child, data, pointer)
@@ -36,7 +36,7 @@ def faults_of(serializer: serializers.BaseSerializer, data: Any, pointer: str = 
             yield FieldFault(inner, "unknown_field", f"There is no field '{name}' here.")
 
 
-def _value(field: serializers.Field, value: Any, pointer: str) -> Iterator[FieldFault]:
+def _value(field: serializers.Field[Any, Any, Any, Any], value: Any, pointer: str) -> Iterator[FieldFault]:
     if value is None:
         return  # whether null is allowed REST framework says
     if isinstance(field, serializers.BaseSerializer):

@@ -6,10 +6,10 @@ REST framework's declarations stay (serializers, routers, schema); its dispatch 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -38,11 +38,10 @@ class APIView(RestAPIView):
     permission_classes: Any = ()
     throttle_classes: Any = ()
     request: Any
-    action: str | None
 
     # --- dispatch ----------------------------------------------------------------------------------------------------
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         self.args, self.kwargs = args, kwargs
         self.headers: dict[str, str] = {}
         self.request = asked = self.initialize_request(request)
@@ -54,11 +53,10 @@ class APIView(RestAPIView):
         for name, value in self.headers.items():
             reply.headers[name] = value
         finish(reply, is_private=not asked.actor.is_anonymous)
-        self.response = reply
         return reply
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        asked = Request(request, authenticators=self.get_authenticators(), negotiator=self)
+        asked = Request(request, authenticators=self.get_authenticators(), negotiator=cast("Any", self))
         asked.now = clock.now()
         action_map = getattr(self, "action_map", None)
         if action_map is not None:
@@ -87,7 +85,7 @@ class APIView(RestAPIView):
     def _execute(
         self, handler: Callable[..., Any], declared: Operation, request: Request, args: Any, kwargs: Any
     ) -> HttpResponseBase:
-        def execute() -> HttpResponseBase:
+        def execute() -> HttpResponse:
             return self.reply(handler(request, *args, **kwargs) if declared.takes_path else handler(request), declared)
 
         if request.method == "POST" and declared.idempotency is not Idempotency.EXEMPT:
@@ -107,7 +105,7 @@ class APIView(RestAPIView):
     def handle_exception(self, exc: Exception) -> Any:
         return problems.handle(exc, self.request._request)
 
-    def options(self, request: Any, *args: Any, **kwargs: Any) -> Reply:
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Say which methods there are."""
         return Reply(status=204, headers={"Allow": ", ".join(self._allowed_methods())})
 
@@ -132,7 +130,7 @@ class APIView(RestAPIView):
         """Return the names of the query parameters that the called method takes."""
         return frozenset(declared.query().fields) if declared.query else frozenset()
 
-    def input(self, serializer_class: type[Serializer] | None = None, **options: Any) -> Any:
+    def input(self, serializer_class: type[Serializer[Any]] | None = None, **options: Any) -> Any:
         """Return the validated body, by default as the declared request serializer. Raises `InvalidInput` with a JSON
         pointer for each fault: unknown members, wrong JSON types, broken rules. `options` go to the serializer."""
         if serializer_class is None:
@@ -140,7 +138,7 @@ class APIView(RestAPIView):
             assert serializer_class is not None, "the method declares no request serializer"
         return self._validated(serializer_class, self.request.data, options)
 
-    def query(self, serializer_class: type[Serializer] | None = None) -> Any:
+    def query(self, serializer_class: type[Serializer[Any]] | None = None) -> Any:
         """Return the validated query parameters, by default as the declared `query` serializer."""
         if serializer_class is None:
             serializer_class = operations.of(getattr(self, self.request.method.lower())).query
@@ -151,7 +149,7 @@ class APIView(RestAPIView):
             raise InvalidInput("A query parameter is not valid.", faults=[_parameter_fault(fault) for fault in faults])
         return serializer.validated_data
 
-    def _validated(self, serializer_class: type[Serializer], data: Any, options: dict[str, Any]) -> Any:
+    def _validated(self, serializer_class: type[Serializer[Any]], data: Any, options: dict[str, Any]) -> Any:
         serializer = serializer_class(data=data, context={"request": self.request, "view": self}, **options)
         faults = list(strict.faults_of(serializer, data))
         if not serializer.is_valid():
@@ -161,7 +159,7 @@ class APIView(RestAPIView):
             raise InvalidInput("The input is not valid.", faults=faults)
         return serializer.validated_data
 
-    def reply(self, result: Any, declared: Operation, *, status: int | None = None) -> HttpResponseBase:
+    def reply(self, result: Any, declared: Operation, *, status: int | None = None) -> Any:
         """Return what a method returned as a reply: a row is written by the declared serializer and gets its ETag."""
         if isinstance(result, Response):
             reply = Reply(result.data, status=result.status_code)

@@ -23,14 +23,14 @@ from core.models import Entity
 __all__ = ["EntityViewSet", "command_action", "operation"]
 
 
-class EntityViewSet(APIView, GenericViewSet):
+class EntityViewSet(APIView, GenericViewSet):  # type: ignore[type-arg]
     """`GET …` and `GET …/{id}` of what whoever asks may see. Derive it; name `queryset` (with its select_related),
     `serializer_class` (an `EntitySerializer`), `filterset_class` and, where the newest do not come first, `ordering`
     (indexed columns, never null, the last one unique). Commands are methods under `command_action`; `create` and
     `partial_update` under `operation`."""
 
-    queryset: ClassVar[Any] = None
-    serializer_class: ClassVar[Any] = EntitySerializer
+    queryset: Any = None
+    serializer_class: Any = EntitySerializer
     filterset_class: ClassVar[Any] = None
     filter_backends = (FilterBackend,)
     pagination_class = CursorPage

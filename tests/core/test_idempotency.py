@@ -22,6 +22,7 @@ from django.test import Client
 from core import clock, idempotency
 from core.idempotency import Claim, LeaseLost, StoredReply
 from core.models import IdempotencyKey, Job
+from core.relay.duties import duties
 from tests.core import toy
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.core.toy")]
@@ -268,3 +269,19 @@ def test_ends_with_one_effect_when_the_process_is_killed(path: str, settings: An
     assert response.status_code == 200
     assert send("one", path=path).headers["Idempotent-Replayed"] == "true"
     assert Job.objects.count() == 1
+
+
+def test_is_a_duty_of_the_relay_to_forget_old_keys() -> None:
+    class Lease:
+        held = 0
+
+        def hold(self) -> None:
+            self.held += 1
+
+    for number in range(3):
+        send(str(number))
+    IdempotencyKey.objects.exclude(key="2").update(expires_at=clock.now(), lease_until=clock.now())
+    lease: Any = Lease()
+    assert duties["idempotency keys"].function(lease) == 2
+    assert lease.held == 1
+    assert IdempotencyKey.objects.get().key == "2"

@@ -7,3 +7,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import events, permissions, tasks  # noqa: F401  (declares them)
+        from core.schedules import schedule
+
+        schedule("billing.renew_due", kind="billing.renew_due", cron="* * * * *")
+        schedule("billing.settle_open", kind="billing.settle_open", cron="* * * * *")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from billing.models import Payment, Refund, Subscription
 from billing.models.payments import Transfer
 from billing.money_states import IN_FLIGHT
 from billing.states import RUNNING, Status
+from core.models import Job, JobState
 
 _CHUNK = 500
+_OPEN = (JobState.QUEUED, JobState.RUNNING)
 
 
 def due(now: datetime) -> Iterator[tuple[UUID, datetime]]:
@@ -57,3 +60,22 @@ def unanswered_refunds(moment: datetime) -> list[UUID]:
 def _unanswered(model: type[Transfer], moment: datetime) -> list[UUID]:
     rows = model._default_manager.filter(status__in=IN_FLIGHT, lease_until__lte=moment)
     return list(rows.order_by("lease_until").values_list("pk", flat=True)[:_CHUNK])
+
+
+@dataclass(frozen=True, slots=True)
+class JobCounts:
+    """How many jobs of renewal and collection there are, how many are still to be done, how many failed for good."""
+
+    total: int
+    open: int
+    dead: int
+
+
+def job_counts(since: datetime) -> JobCounts:
+    """Count what was enqueued since a moment, or before and is not done."""
+    rows = Job.objects.filter(kind__in=["billing.renew_subscription", "billing.collect_invoice"])
+    rows = rows.filter(Q(created_at__gte=since) | Q(state__in=_OPEN))
+    counts = rows.aggregate(
+        total=Count("pk"), open=Count("pk", filter=Q(state__in=_OPEN)), dead=Count("pk", filter=Q(state=JobState.DEAD))
+    )
+    return JobCounts(**counts)

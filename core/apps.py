@@ -7,6 +7,8 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         from core import (
+            cache_recovery,  # noqa: F401 - a duty of the relay
+            outside,  # noqa: F401 - a health probe
             schedules,  # noqa: F401 - a duty of the relay
             tasks,  # noqa: F401 - declares the Celery task
         )

@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("core.urls")),
     # One line for each app: path("api/v1/", include("<app>.api.urls")),
     path("api/v1/", include("accounts.api.urls")),
+    path("api/v1/", include("billing.api.urls")),
     *accounts.well_known,
     *api.documentation,
     *api.unknown,

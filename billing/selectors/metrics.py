@@ -116,3 +116,11 @@ def churn(now: datetime, billing_entity_id: UUID | None = None) -> Churn:
     ran = ran.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=since))
     figures = ran.aggregate(at_start=Count("id"), ended=Count("id", filter=Q(ended_at__lte=now)))
     return Churn(since, figures["at_start"], figures["ended"])
+
+
+def decimal_text(rate: Fraction | None, places: int = 6) -> str | None:
+    """Return a fraction as decimal text ("0.012500"), rounded half-up."""
+    if rate is None:
+        return None
+    digits = f"{round_half_up(rate * 10**places):0{places + 1}d}"
+    return f"{digits[:-places]}.{digits[-places:]}"

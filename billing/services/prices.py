@@ -59,7 +59,7 @@ def update(*, actor: Actor, price: Price, changes: dict[str, Any]) -> Price:
 
     Event: `billing.price.updated`, when anything differs.
     """
-    require(actor, PRICE_MANAGE.name, price)
+    require(actor, PRICE_MANAGE.name)
     price = price.refreshed_for_update()
     watch = Watch(price, *_PROMISED, *_FREE)
     for field, value in changes.items():

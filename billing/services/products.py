@@ -28,7 +28,7 @@ def create(*, actor: Actor, name: str, description: str = "", is_active: bool = 
 @command("billing.product.update")
 def update(*, actor: Actor, product: Product, changes: dict[str, Any]) -> Product:
     """Change name, description or availability. Event: `billing.product.updated`, when anything differs."""
-    require(actor, PRODUCT_MANAGE.name, product)
+    require(actor, PRODUCT_MANAGE.name)
     product = product.refreshed_for_update()
     watch = Watch(product, *_FIELDS)
     for field, value in changes.items():

@@ -170,6 +170,14 @@ def plan(
     return Plan(status, started, trial_end, trial_end or started, period)
 
 
+def only_item(subscription: Subscription) -> SubscriptionItem:
+    """Return the item of a subscription that has one. Raises `SeveralItems`."""
+    items = list(subscription.items.select_related("price"))
+    if len(items) != 1:
+        raise SeveralItems("The plan of a subscription with several items cannot be changed by one price.")
+    return items[0]
+
+
 @command("billing.subscription.change_plan")
 def change_plan(
     *,
@@ -194,13 +202,11 @@ def change_plan(
             "A plan change takes effect at the next renewal: a change at once needs proration, which is not there yet.",
             effective_at=subscription.current_period_end.isoformat(),
         )
-    items = list(subscription.items.select_related("price"))
-    if len(items) != 1:
-        raise SeveralItems("The plan of a subscription with several items cannot be changed by one price.")
-    wanted = quantity or items[0].quantity
+    item = only_item(subscription)
+    wanted = quantity or item.quantity
     watch = Watch(subscription, *WATCHED)
     event = events.SUBSCRIPTION_PLAN_CHANGE_SCHEDULED
-    if (price.pk, wanted) == (items[0].price_id, items[0].quantity):
+    if (price.pk, wanted) == (item.price_id, item.quantity):
         if subscription.pending_price_id is None:
             raise NothingToChange("The subscription has this price and quantity already.")
         clear_pending(subscription)
@@ -210,7 +216,7 @@ def change_plan(
         subscription.pending_price = price
         subscription.pending_quantity = wanted
         subscription.pending_effective_at = subscription.current_period_end
-    data: dict[str, object] = {"reason": reason, "price_id": items[0].price_id}
+    data: dict[str, object] = {"reason": reason, "price_id": item.price_id}
     return finish(event, actor=actor, subscription=subscription, watch=watch, now=now, data=data)
 
 

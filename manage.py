@@ -11,6 +11,8 @@ def main() -> None:
 
     bootstrap.prepare(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    if sys.argv[1:2] == ["serve"]:  # read by the settings, so before them
+        os.environ.setdefault("STATIC_FILES_HASHED", "true")
     from core.embedded import local
 
     local.serve_command(sys.argv)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.cast import (  # noqa: F401
 )
 from tests.settings import SERVERS
 from tests.support import database
+from tests.support.processes import Processes
 
 _reset: database.Reset | None = None
 
@@ -61,6 +63,14 @@ def owner_connection(django_db_setup: None) -> Iterator[Any]:
 
     with psycopg.connect(database.owner_url(), autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def processes(tmp_path: Path, django_db_setup: None) -> Iterator[Processes]:
+    """Starts web, worker and relay as real processes on the servers of this test, and ends them after it."""
+    found = Processes(tmp_path / "processes")
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -52,6 +53,8 @@ class LocalServers:
         self._users = (self.state / "users.lock").open("w")
         fcntl.flock(self._users, fcntl.LOCK_SH)
         atexit.register(self.release)
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _leave)  # by the front door, so that `release` runs
         with locked(self.state / "start.lock"):
             sockets = self._sockets()
             variables: dict[str, str] = {}
@@ -137,6 +140,10 @@ class LocalServers:
             "valkey_pid": self.valkey(sockets).pid,
         }
         (self.state / "state.json").write_text(json.dumps(state, indent=1))
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def is_given(environment: Mapping[str, str], name: str) -> bool:

@@ -12,6 +12,7 @@ from project.settings import accounts, operations
 from project.settings.accounts import *  # noqa: F403
 from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.celery import celery
+from project.settings.files import NOT_WORTH_COMPRESSING, files
 from project.settings.variables import VARIABLES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -53,6 +54,7 @@ MIDDLEWARE = [
     "core.middleware.ContextMiddleware",
     "core.health_views.EarlyHealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -100,6 +102,10 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = files(is_hashed=env["STATIC_FILES_HASHED"])
+WHITENOISE_USE_FINDERS = not env["STATIC_FILES_HASHED"]
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", *NOT_WORTH_COMPRESSING]
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 IDEMPOTENCY_LEASE = env["IDEMPOTENCY_LEASE"]

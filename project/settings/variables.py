@@ -150,5 +150,12 @@ VARIABLES: list[Variable] = [
         "Web",
     ),
     Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
+    Variable(
+        "STATIC_FILES_HASHED",
+        boolean,
+        lambda kind: kind == "production",
+        "Serve static files under hashed names from `collectstatic`, cached for a year (`serve` does).",
+        "Web",
+    ),
     Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
 ]

@@ -1,0 +1,125 @@
+"""`manage.py dev`: the whole product on this machine. The embedded servers run already (see `core.embedded.local`)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command, get_commands
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from core.embedded import only_one
+from core.embedded.source_watch import SourceWatch
+from core.embedded.supervisor import Child, Supervisor
+
+STAFF_EMAIL = "staff@example.com"
+_PORTS_TRIED = 100
+
+
+class Command(BaseCommand):
+    help = "Run everything here: servers, web, worker, relay, with demo data and one log. Ctrl-C stops it."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="web port; the next free one when it is taken")
+        parser.add_argument("--no-demo", action="store_true", help="make no demo data in an empty database")
+        parser.add_argument("--no-reload", action="store_true", help="do not start anew when the code changes")
+        parser.add_argument("--reset", action="store_true", help="delete all data of this folder first")
+        parser.add_argument("--yes", action="store_true", help="with --reset: do not ask")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        started = time.monotonic()
+        call_command("migrate", verbosity=0, interactive=False)
+        is_empty = not get_user_model()._default_manager.exists()
+        if is_empty and not options["no_demo"] and "demo" in get_commands():
+            self.stdout.write("The database is empty: making demo data (--no-demo leaves it empty) ...")
+            call_command("demo")
+        password = fresh_staff_password()
+        connection.close()
+        port = free_port(options["port"])
+        if port != options["port"]:
+            self.stdout.write(f"Port {options['port']} is taken; using {port}.")
+        address = f"http://localhost:{port}"
+        only_one.say_where(address)
+        supervisor = Supervisor(children(port, address), folder=settings.BASE_DIR)
+        self.stdout.write(_welcome(address, password))
+        supervisor.say(f"Prepared in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
+        supervisor.run(watch=None if options["no_reload"] else SourceWatch(settings.BASE_DIR))
+        self.stdout.write("Stopped.")
+
+
+def fresh_staff_password() -> str:
+    """Give the staff member of this clone a new password and return it: never one that somebody could know."""
+    users: Any = get_user_model()._default_manager
+    password = secrets.token_urlsafe(12)
+    user = users.filter(email=STAFF_EMAIL).first()
+    if user is None:
+        users.create_superuser(STAFF_EMAIL, password)
+    else:
+        user.set_password(password)
+        user.save()
+    return password
+
+
+def free_port(wanted: int) -> int:
+    """Return `wanted`, or the next port that nobody listens on. Raises CommandError after a hundred."""
+    for port in range(wanted, min(wanted + _PORTS_TRIED, 65536)):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise CommandError(f"No free port from {wanted} on; name another by --port.")
+
+
+def fresh_metrics_folder() -> Path:
+    """Return an empty folder in which the processes count together (PROMETHEUS_MULTIPROC_DIR)."""
+    folder: Path = settings.BASE_DIR / ".countinghouse" / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def children(port: int, address: str) -> list[Child]:
+    """Return the processes of the product: web, worker, relay."""
+    python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
+    common = {
+        "PUBLIC_URL": os.environ.get("PUBLIC_URL") or address,
+        "PROMETHEUS_MULTIPROC_DIR": str(fresh_metrics_folder()),
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+    }
+    web = [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
+    web += ["--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "10", "--log-level", "warning"]
+    worker = [python, "-W", "ignore:You're running the worker with superuser", "-m", "celery", "--quiet"]
+    worker += ["-A", "project.celery", "worker", "--concurrency", "2", "--loglevel", "warning"]
+    worker += ["--without-mingle", "--without-gossip"]
+    return [
+        Child("web", [*web, "project.wsgi:application"], "cyan", {**common, "COUNTINGHOUSE_PROCESS": "web"}),
+        Child("worker", worker, "magenta", common),
+        Child("relay", [python, manage, "relay"], "yellow", common),
+    ]
+
+
+def _welcome(address: str, password: str) -> str:
+    return f"""
+  Countinghouse
+
+    Site      {address}/
+    Admin     {address}/admin/
+    API docs  {address}/api/v1/docs/
+    Health    {address}/health
+
+    Sign in as {STAFF_EMAIL} with the password {password}
+"""

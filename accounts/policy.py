@@ -2,7 +2,8 @@
 
 * Staff hold every permission that is for staff, and see everything.
 * A person holds what their role in the object's organisation gives, and sees what belongs to their organisations.
-* An API key acts in its own organisation, at most as an administrator, within its scopes.
+* An API key acts in its own organisation, at most as an administrator, within its scopes. It sees its organisation and
+  the kinds of things on which it has any scope.
 * What belongs to no organisation is for staff, save what is a person's own: themselves and their sessions.
 * The anonymous hold nothing and see nothing.
 
@@ -65,7 +66,8 @@ class RolePolicy:
         if path is None:
             return _own_rows(actor, queryset)
         if actor.organization_id is not None:
-            return queryset.filter(**{path: actor.organization_id}) if _reaches(actor, queryset) else queryset.none()
+            is_reached = path == "id" or _reaches(actor, queryset)
+            return queryset.filter(**{path: actor.organization_id}) if is_reached else queryset.none()
         mine = _organizations_of(actor.id, None if path == "id" else context.current().organization_id)
         return queryset.filter(**{f"{path}__in": mine})
 

@@ -7,8 +7,10 @@ import re
 import pytest
 from django.core import mail
 
+from accounts.models import User
 from core import jobs
-from tests.cast import PASSWORD
+from core.models import Job
+from tests.cast import PASSWORD, new_person
 
 pytestmark = pytest.mark.django_db
 
@@ -47,3 +49,112 @@ def test_lets_somebody_in_once_the_address_is_proven(api):
     assert len(tokens["access_token"]) <= 400
     client.carry(tokens["access_token"])
     assert client.get("/api/v1/me").json()["email"] == "new@example.com"
+
+
+def test_says_the_same_about_a_known_address_and_tells_its_owner_by_mail(api, owner):
+    known = api().post(SIGN_UP, {"email": owner.email.upper(), "password": PASSWORD, "name": "Mallory"})
+    unknown = api().post(SIGN_UP, {"email": "nobody@example.com", "password": PASSWORD, "name": "Mallory"})
+    assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
+    subjects = {message.to[0]: message.subject for message in sent()}
+    assert subjects[owner.email] == "You already have an account"
+    owner.refresh_from_db()
+    assert owner.name == "Olga Owner"
+
+
+def test_counts_the_same_for_a_known_address_and_an_unknown_one(api, owner):
+    def answers(email: str) -> list[int]:
+        return [api().post(SIGN_UP, {"email": email, "password": PASSWORD}).status_code for _ in range(6)]
+
+    assert answers(owner.email) == answers("nobody@example.com") == [202] * 5 + [429]
+
+
+def test_confirms_only_the_password_of_the_last_sign_up(api):
+    api().post(SIGN_UP, {"email": "v@example.com", "password": "mallory waits for this"})
+    (first,) = sent()
+    api().post(SIGN_UP, {"email": "v@example.com", "password": PASSWORD})
+    refused = api().post("/api/v1/auth/verify-email", {"token": token_in(first)})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_mail_token")
+
+
+def test_takes_a_mail_token_once(api):
+    api().post(SIGN_UP, {"email": "v@example.com", "password": PASSWORD})
+    token = token_in(sent()[0])
+    assert api().post("/api/v1/auth/verify-email", {"token": token}).status_code == 200
+    assert api().post("/api/v1/auth/verify-email", {"token": token}).status_code == 400
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "WzEsMl0:x:y", "é"])
+def test_refuses_a_made_up_mail_token(api, token):
+    reply = api().post("/api/v1/auth/verify-email", {"token": token})
+    assert (reply.status_code, reply.json()["code"]) == (400, "invalid_mail_token")
+
+
+@pytest.mark.parametrize("password", ["short", "password123", "8402938471", "newperson@exa"])
+def test_names_the_rules_that_a_password_breaks(api, password):
+    reply = api().post(SIGN_UP, {"email": "newperson@example.com", "password": password})
+    assert reply.status_code == 400
+    assert {fault["pointer"] for fault in reply.json()["errors"]} == {"/password"}
+    assert not User.objects.exists()
+
+
+def test_takes_a_password_as_typed(api):
+    password = "  <b>bold</b> & 'quoted' \\ "
+    api().post(SIGN_UP, {"email": "v@example.com", "password": password})
+    api().post("/api/v1/auth/verify-email", {"token": token_in(sent()[0])})
+    assert api().post(LOGIN, {"email": "v@example.com", "password": password}).status_code == 200
+    assert api().post(LOGIN, {"email": "v@example.com", "password": password.strip()}).status_code == 401
+
+
+def test_puts_no_token_and_no_address_into_a_job(api):
+    api().post(SIGN_UP, {"email": "v@example.com", "password": PASSWORD})
+    (row,) = Job.objects.all()
+    assert set(row.payload) == {"mail", "user_id"}
+    assert "v@example.com" not in str(row.payload) + str(row.actor) + str(row.context)
+
+
+def test_sends_a_mail_again_but_not_to_the_proven_or_unknown(api, owner):
+    api().post(SIGN_UP, {"email": "v@example.com", "password": PASSWORD})
+    sent()
+    replies = [
+        api().post("/api/v1/auth/resend-verification", {"email": address}) for address in (owner.email, "n@n.io")
+    ]
+    assert {(reply.status_code, reply.content) for reply in replies} == {(202, b'{"status":"verification_pending"}')}
+    assert sent() == []
+
+
+def test_resets_a_password_by_mail_and_ends_every_session(api, owner):
+    signed_in = api(owner)
+    for address in (owner.email, "nobody@example.com"):
+        reply = api().post("/api/v1/auth/password-reset", {"email": address})
+        assert (reply.status_code, reply.json()) == (202, {"status": "mail_sent"})
+    (message,) = sent()
+    body = {"token": token_in(message), "password": "a whole new password"}
+    assert api().post("/api/v1/auth/password-reset/confirm", body).json() == {"status": "password_changed"}
+    assert signed_in.get("/api/v1/me").status_code == 401
+    assert api().post(LOGIN, {"email": owner.email, "password": PASSWORD}).status_code == 401
+    assert api().sign_in(owner.email, "a whole new password").get("/api/v1/me").status_code == 200
+    again = api().post("/api/v1/auth/password-reset/confirm", body)
+    assert (again.status_code, again.json()["code"]) == (400, "invalid_mail_token")
+
+
+@pytest.mark.parametrize("token", ["", "x", "x-y", "0-0-0", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz-abc"])
+def test_refuses_a_made_up_reset_token(api, owner, token):
+    body = {"token": token, "password": "a whole new password"}
+    assert api().post("/api/v1/auth/password-reset/confirm", body).status_code == 400
+
+
+def test_keeps_the_present_session_when_the_password_is_changed(api, owner):
+    here, elsewhere = api(owner), api(owner)
+    change = {"current_password": PASSWORD, "new_password": "a whole new password"}
+    wrong = here.post("/api/v1/auth/password/change", {**change, "current_password": "wrong"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert here.post("/api/v1/auth/password/change", change).status_code == 200
+    assert here.get("/api/v1/me").status_code == 200
+    assert elsewhere.get("/api/v1/me").status_code == 401
+    assert [message.subject for message in sent()] == ["Your password was changed"]
+
+
+def test_proves_nothing_for_a_person_of_another_name():
+    person = new_person("Mixed.Case@Example.com")
+    assert person.email == "mixed.case@example.com"
+    assert User.objects.get_by_natural_key("MIXED.case@example.COM") == person

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from django.db.models import Model
 from django.http import HttpRequest, JsonResponse
@@ -10,10 +11,14 @@ from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
 
 from accounts.forms import AdminSignInForm
+from accounts.actors import actor_of_user
 from core import palette
-from core.actor import Actor, ActorType
+from core.actor import Actor
 from core.timeline import TimelineEntry
 from project import admin_timeline
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 class CountinghouseAdminSite(UnfoldAdminSite):
@@ -34,8 +39,7 @@ class CountinghouseAdminSite(UnfoldAdminSite):
 
     def actor_of(self, request: HttpRequest) -> Actor:
         """Return the staff member who asks, as services know them."""
-        user = request.user
-        return Actor(ActorType.STAFF, id=user.pk, label=user.get_username())
+        return actor_of_user(cast("User", request.user))
 
     def timeline_of(self, subjects: Sequence[Model], *, limit: int, before: str = "") -> Sequence[TimelineEntry]:
         """Return what happened to the objects, newest first."""

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from billing.models import Customer, Payment, Subscription
 from billing.money_states import TransferStatus
 from billing.selectors import series
-from billing.selectors.metrics import Metrics, metrics
+from billing.selectors.metrics import WINDOW, Metrics, metrics
 from core import clock
 from core.admin import Empty, Section
 from core.admin_html import id_link, link, list_url, moment, money
@@ -151,7 +151,7 @@ def _cards(figures: dict[str, Any]) -> list[Card]:
         Card(
             "Failed payments",
             f"{now.failed_payments:,}",
-            "",
+            f"in {WINDOW.days} days",
             "danger" if now.failed_payments else "",
             list_url(Payment, "status__exact=failed"),
         ),
@@ -221,7 +221,7 @@ def _failed() -> Section:
                 id_link(one),
                 link(one.customer),
                 money(one.amount_minor, one.currency),
-                one.failure_code,
+                one.failure_code.replace("_", " "),
                 moment(one.created_at),
             )
             for one in rows

@@ -22,7 +22,7 @@ from core.timeline import Change, TimelineEntry, words
 PERSONAL: Final = "kept encrypted"
 _REFUSED: Final = "core.command.refused"
 _SOURCES: Final = {"admin": "the admin", "api": "the API", "job": "a job", "command": "the command line"}
-_DULL: Final = frozenset({"version", "updated_at", "reason"})
+_DULL: Final = frozenset({"version", "updated_at", "reason", "note", "currency", "subscription_ids"})
 
 
 def of(subjects: Sequence[Model], *, limit: int, before: str = "") -> list[TimelineEntry]:
@@ -85,6 +85,7 @@ def _model_of(member: str) -> type[Entity] | None:
 
 def _entry(row: Event, actors: dict[UUID, str], names: dict[str, str], subject: Entity | None) -> TimelineEntry:
     data = row.data or {}
+    currency = str(data.get("currency") or getattr(subject, "currency", "") or "")
     is_refusal = row.type == _REFUSED
     declared = events.catalogue.get(row.type)
     text = declared.text if declared else row.type
@@ -96,8 +97,8 @@ def _entry(row: Event, actors: dict[UUID, str], names: dict[str, str], subject: 
         actor=_actor(row, actors),
         source=_SOURCES.get(str(row.context.get("source", "")), "") if row.actor_type != ActorType.SYSTEM else "",
         reason=str(row.context.get("reason") or data.get("reason") or ""),
-        changes=tuple(_changes(row, names)),
-        details=tuple(_details(data, names)),
+        changes=tuple(_changes(row, currency, names)),
+        details=tuple(_details(data, currency, names)),
         is_refusal=is_refusal,
         url=admin_url(row),
         subject=_called(subject) if subject is not None else "",
@@ -125,9 +126,9 @@ def _verb(command: str) -> str:
     return command.rpartition(".")[2].replace("_", " ")
 
 
-def _changes(row: Event, names: dict[str, str]) -> Iterable[Change]:
+def _changes(row: Event, currency: str, names: dict[str, str]) -> Iterable[Change]:
     before, after = row.before or {}, row.after or {}
-    currency = str(after.get("currency") or before.get("currency") or "")
+    currency = str(after.get("currency") or currency)
     for member, value in after.items():
         old = before.get(member)
         if member in _DULL or old == value or (row.before is None and value in (None, "", [], False)):
@@ -135,8 +136,7 @@ def _changes(row: Event, names: dict[str, str]) -> Iterable[Change]:
         yield Change(_label(member), _value(member, old, currency, names), _value(member, value, currency, names))
 
 
-def _details(data: dict[str, Any], names: dict[str, str]) -> Iterable[tuple[str, str]]:
-    currency = str(data.get("currency", ""))
+def _details(data: dict[str, Any], currency: str, names: dict[str, str]) -> Iterable[tuple[str, str]]:
     for member, value in data.items():
         if member not in _DULL and member != "command" and value not in (None, "", [], {}):
             yield _label(member), _value(member, value, currency, names)

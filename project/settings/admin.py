@@ -63,7 +63,10 @@ UNFOLD: dict[str, Any] = {
     },
     "STYLES": [lambda request: static("countinghouse/admin.css")],
     "SCRIPTS": [lambda request: static("countinghouse/admin.js")],
-    "LOGIN": {"image": lambda request: static("countinghouse/sign-in.svg")},
+    "LOGIN": {
+        "image": lambda request: static("countinghouse/sign-in.svg"),
+        "form": "accounts.forms.AdminSignInForm",
+    },
     "DASHBOARD_CALLBACK": "project.admin_dashboard.dashboard",
     "SIDEBAR": {"show_search": False, "command_search": False, "navigation": "project.admin_menu.menu"},
 }

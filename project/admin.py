@@ -10,8 +10,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
 from unfold.sites import UnfoldAdminSite
 
-from accounts.forms import AdminSignInForm
 from accounts.actors import actor_of_user
+from accounts.forms import AdminSignInForm
 from core import palette
 from core.actor import Actor
 from core.timeline import TimelineEntry

@@ -9,8 +9,9 @@ class CoreConfig(AppConfig):
         from core import (
             cache_recovery,  # noqa: F401 - a duty of the relay
             outside,  # noqa: F401 - a health probe
+            permissions,  # noqa: F401 - declared by being imported
             schedules,  # noqa: F401 - a duty of the relay
             tasks,  # noqa: F401 - declares the Celery task
         )
-        from core.jobs import events  # noqa: F401 - declares the events
+        from core.jobs import admin, commands, events  # noqa: F401 - declared by being imported
         from core.relay import idempotency, jobs  # noqa: F401 - duties of the relay

@@ -14,6 +14,8 @@ urlpatterns = [
     # One line for each app: path("api/v1/", include("<app>.api.urls")),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("billing.api.urls")),
+    path("api/v1/", include("core.jobs.api")),
+    path("api/v1/", include("audit.api.urls")),
     *accounts.well_known,
     *api.documentation,
     *api.unknown,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import NAMESPACE_OID, uuid5
 
 import structlog
 from django.db import DatabaseError, InterfaceError, transaction
 
+from audit.events import FOLLOWER_RESET
 from audit.following import Declared, followers
 from audit.models import Event, Follower, FollowerState, Position, Tree
 from core import clock
+from core.access import require
+from core.actor import Actor
+from core.commands import command
+from core.errors import NotFound
+from core.events import Subject, record
 from core.relay import HeldLease, duty
 
 MAX_FAILURES = 8
@@ -33,15 +40,24 @@ def follow(lease: HeldLease) -> int:
     return moved
 
 
-def reset(name: str, *, position: int | None = None) -> Follower:
-    """Let a parked follower try again; `position` sets what it has read last (0: all anew). Raises LookupError."""
+@command("audit.follower.reset")
+def reset(*, actor: Actor, name: str, position: int | None = None) -> Follower:
+    """Let a parked follower try again; `position` sets what it has read last (0: all anew). Writes
+    `audit.follower.reset`. Raises NotFound for a name that no app declares."""
+    require(actor, "audit.follower.reset")
     if name not in followers:
-        raise LookupError(f"There is no follower {name!r}; known are {', '.join(sorted(followers)) or 'none'}.")
-    row, _ = Follower.objects.get_or_create(name=name)
+        raise NotFound(f"There is no follower '{name}'; known are: {', '.join(sorted(followers)) or 'none'}.")
+    Follower.objects.bulk_create([Follower(name=name)], ignore_conflicts=True)
+    row = Follower.objects.select_for_update().get(name=name)
+    before = {"state": row.state, "position": row.position}
     if position is not None:
         row.position = min(position, Tree.objects.values_list("size", flat=True).get())
     row.state, row.failures, row.retry_at, row.error = FollowerState.RUNNING, 0, None, ""
     row.save()
+    # A follower has a name and no id; its subject's id follows from the name, so that its events stand together.
+    subject = Subject("follower", uuid5(NAMESPACE_OID, f"follower:{name}"))
+    after = {"state": row.state, "position": row.position}
+    record(FOLLOWER_RESET, actor=actor, subject=subject, before=before, after=after, data={"name": name})
     return row
 
 

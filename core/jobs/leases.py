@@ -22,7 +22,8 @@ UPDATE core_job SET lease_until = clock_timestamp() + interval '{LEASE_SECONDS} 
 WHERE id = %s AND token = %s AND state = 'running' RETURNING id
 """  # noqa: S608 - no outside value is put in
 _REPORT = f"""
-UPDATE core_job SET progress_done = %s, progress_total = coalesce(%s, progress_total), updated_at = clock_timestamp(),
+UPDATE core_job SET progress_done = %s, progress_total = coalesce(%s, progress_total), version = version + 1,
+    updated_at = clock_timestamp(),
     lease_until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = %s AND token = %s AND state = 'running' RETURNING id
 """  # noqa: S608 - no outside value is put in

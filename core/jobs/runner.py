@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import F
 
 from core import clock, context
 from core.actor import SYSTEM, Actor
@@ -48,7 +47,7 @@ def run_inline(job_id: UUID, *, now: datetime | None = None) -> Job | None:
         _bury(job, {"code": "deadline_passed", "title": "The deadline has passed", "status": 504})
         return _fresh(job)
     payload = job.context | {"organization_id": str(job.organization_id) if job.organization_id else None}
-    with context.use(Context.from_payload(payload, source="job")), _without_time_limit():
+    with context.use(Context.from_payload(payload, source="job")):
         _attempt(job, moment)
     return _fresh(job)
 
@@ -162,7 +161,7 @@ def _finish(job: Job, **values: Any) -> bool:
 def _write(job: Job, **values: Any) -> bool:
     """Write what came of the attempt, unless another worker holds a newer token by now."""
     mine = Job.objects.filter(pk=job.pk, token=job.token, state=JobState.RUNNING)
-    written = mine.update(updated_at=clock.now(), version=job.version + 1, **values) == 1
+    written = mine.update(updated_at=clock.now(), version=F("version") + 1, **values) == 1
     if not written:
         log.warning("job_lease_lost", job_id=job.public_id, kind=job.kind)
     return written
@@ -170,16 +169,3 @@ def _write(job: Job, **values: Any) -> bool:
 
 def _fresh(job: Job) -> Job:
     return Job.objects.get(pk=job.pk)
-
-
-@contextmanager
-def _without_time_limit() -> Iterator[None]:
-    """Lift the statement time-out of the web for the length of a job (inside a transaction: until it ends)."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', '0', false)")
-    try:
-        yield
-    finally:
-        if not connection.needs_rollback and connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute("RESET statement_timeout")

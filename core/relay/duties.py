@@ -24,8 +24,8 @@ class Duty:
 
 
 def duty(name: str, *, every: float = 0, order: int = 50) -> Callable[[Function], Function]:
-    """Register a function that is given the lease and returns how much it did; while not 0 the relay
-    goes on without waiting. It commits in chunks, and holds the lease (`lease.hold()`) in each transaction that it writes in."""
+    """Register a function that is given the lease and returns how much it did; while that is not 0 the relay goes on
+    at once. It commits in chunks, and holds the lease (`lease.hold()`) in each transaction that it writes in."""
 
     def register(function: Function) -> Function:
         duties[name] = Duty(name, function, every, order)

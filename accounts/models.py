@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -68,6 +69,10 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="accounts_user_email_is_lower_case")
         ]
+        indexes = [
+            models.Index(OpClass(Lower("email"), "text_pattern_ops"), name="accounts_user_email_begins"),
+            models.Index(OpClass(Lower("name"), "text_pattern_ops"), name="accounts_user_name_begins"),
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -95,7 +100,7 @@ class Organization(Entity):
     class Meta:
         verbose_name = "organisation"
         verbose_name_plural = "organisations"
-        indexes = [models.Index(fields=["-created_at", "-id"])]
+        indexes = [models.Index(OpClass(Lower("name"), "text_pattern_ops"), name="accounts_org_name_begins")]
 
     def __str__(self) -> str:
         return self.name

@@ -18,6 +18,7 @@ class EndedReason(TextChoices):
 
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_BY_USER = "signed_out_by_user", "signed out from another device"
+    SIGNED_OUT_BY_STAFF = "signed_out_by_staff"
     TOKEN_REUSED = "token_reused", "a spent refresh token was used again"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     TOO_MANY_SESSIONS = "too_many_sessions"

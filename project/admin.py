@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from django.contrib.auth.views import PasswordChangeView
 from django.db.models import Model
 from django.http import HttpRequest, JsonResponse
-from django.urls import URLPattern, path
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
 from accounts.actors import actor_of_user
-from accounts.forms import AdminSignInForm
+from accounts.forms import AdminSignInForm, OwnPasswordForm
 from core import palette
 from core.actor import Actor
 from core.timeline import TimelineEntry
@@ -36,6 +38,17 @@ class CountinghouseAdminSite(UnfoldAdminSite):
         """Answer `?q=` with what was found (`core.palette`); for staff only, never cached."""
         answer = palette.find(request.GET.get("q", ""))
         return JsonResponse(answer.as_payload(), headers={"Cache-Control": "no-store"})
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        """Change one's own password, by the same command as the API."""
+        request.current_app = self.name
+        view = PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse(f"{self.name}:password_change_done"),
+            template_name=self.password_change_template or "registration/password_change_form.html",
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        return view(request)
 
     def actor_of(self, request: HttpRequest) -> Actor:
         """Return the staff member who asks, as services know them."""

@@ -32,8 +32,8 @@ ACCOUNT_EMAIL_NOTIFICATIONS = False
 
 
 def mail(address: str, folder: Path) -> dict[str, Any]:
-    """Return Django's e-mail settings for `MAIL_URL`: `smtp://user:password@host:587?tls=1`, `console:`, or `file:` (one
-    file for each mail in `folder`, or in the folder after the colon)."""
+    """Return Django's e-mail settings for `MAIL_URL`: `smtp://user:password@host:587?tls=1`, `console:`, or `file:` (a
+    file for each mail, in `folder` or in the folder after the colon)."""
     parts = urlsplit(address)
     backend = "filebased" if parts.scheme == "file" else parts.scheme
     found: dict[str, Any] = {

@@ -1,0 +1,270 @@
+"""People, organisations, members, sessions and keys in the admin: seen as they are, changed by commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from allauth.account.models import EmailAddress, EmailConfirmation
+from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
+from accounts.services import api_keys, invitations, sessions, users
+from accounts.states import EndedReason, InvitationStatus
+from core import clock
+from core.admin import Empty, EntityAdmin, Figure, Section
+from core.admin_actions import Call, CommandAction, Effect
+from core.admin_html import NOTHING, admin_url, link, list_url, moment, state
+from core.admin_lists import begins_with
+from core.palette import Finding, finder
+
+SHOWN = 10
+
+# Rows of others that nobody edits by hand here: addresses are proven by mail, permissions come by roles.
+for _model in (EmailAddress, EmailConfirmation, Group):
+    try:
+        admin.site.unregister(_model)
+    except NotRegistered:
+        continue
+
+
+def _live_sessions(user: User) -> Any:
+    return Session.objects.filter(user=user, ended_at=None, expires_at__gt=clock.now()).order_by("-last_used_at")
+
+
+def _session_effect(call: Call[User]) -> Effect:
+    return Effect("Sessions", _live_sessions(call.obj).count(), 0)
+
+
+DEACTIVATE: CommandAction[User] = CommandAction(
+    "deactivate",
+    "Deactivate",
+    "accounts.user.manage",
+    lambda call: users.deactivate(actor=call.actor, user=call.obj, reason=call.reason, now=call.now),
+    is_offered=lambda user: user.is_active,
+    preview=lambda call: (Effect("May sign in", "yes", "no"), _session_effect(call)),
+    text="Shuts the person out at once. Nothing of theirs is deleted.",
+    done="The person may not sign in any more.",
+    icon="block",
+    is_dangerous=True,
+)
+REACTIVATE: CommandAction[User] = CommandAction(
+    "reactivate",
+    "Reactivate",
+    "accounts.user.manage",
+    lambda call: users.reactivate(actor=call.actor, user=call.obj, reason=call.reason, now=call.now),
+    is_offered=lambda user: not user.is_active,
+    preview=lambda call: (Effect("May sign in", "no", "yes"),),
+    done="The person may sign in again.",
+    icon="check_circle",
+)
+SIGN_OUT: CommandAction[User] = CommandAction(
+    "sign-out",
+    "Sign out everywhere",
+    "accounts.session.end",
+    lambda call: sessions.end_all(
+        actor=call.actor, user=call.obj, reason=EndedReason.SIGNED_OUT_BY_STAFF, now=call.now
+    ),
+    is_offered=lambda user: _live_sessions(user).exists(),
+    preview=lambda call: (_session_effect(call),),
+    text="Ends every session of the API; the tokens stop at once.",
+    done="All sessions were ended.",
+    icon="logout",
+)
+REVOKE_KEY: CommandAction[ApiKey] = CommandAction(
+    "revoke",
+    "Revoke",
+    "accounts.api_key.manage",
+    lambda call: api_keys.revoke(actor=call.actor, api_key=call.obj, now=call.now),
+    is_offered=lambda key: key.is_live(clock.now()),
+    preview=lambda call: (Effect("Opens", ", ".join(call.obj.scopes), "nothing"),),
+    text="Shuts the key at once; the programs that use it stop working.",
+    done="The key was revoked.",
+    icon="key_off",
+    is_dangerous=True,
+)
+REVOKE_INVITATION: CommandAction[Invitation] = CommandAction(
+    "revoke",
+    "Take back",
+    "accounts.invitation.manage",
+    lambda call: invitations.revoke(actor=call.actor, invitation=call.obj),
+    is_offered=lambda invitation: invitation.status == InvitationStatus.PENDING,
+    preview=lambda call: (Effect("Status", state(call.obj.status), state(InvitationStatus.REVOKED)),),
+    done="The invitation was taken back.",
+    icon="undo",
+)
+
+
+@admin.register(User)
+class UserAdmin(EntityAdmin):
+    list_display = ("email", "name", "standing", "last_login", "identifier", "created")
+    list_filter = ("is_staff", "is_active")
+    search_by = ("^email", "^name")
+    search_help_text = "E-mail, name or id"
+    facts = ("email", "name", "is_staff", "is_active", "last_login", "created_at")
+    commands = (SIGN_OUT, DEACTIVATE, REACTIVATE)
+    empty = Empty("Nobody yet", "People sign up by the API; staff are made by a command.", icon="person")
+
+    @display(description="State")
+    def standing(self, obj: User) -> object:
+        return state("staff" if obj.is_staff and obj.is_active else "active" if obj.is_active else "locked")
+
+    def get_states(self, obj: User) -> Iterable[object]:
+        return [self.standing(obj)]
+
+    def get_sections(self, request: HttpRequest, obj: User) -> Sequence[Section]:
+        members = obj.memberships.select_related("organization").order_by("-id")[:SHOWN]
+        return [
+            Section(
+                "Organisations",
+                ("Organisation", "Role", "Since"),
+                [(link(one.organization), state(one.role, "neutral"), moment(one.created_at)) for one in members],
+                empty="Belongs to none.",
+                icon="domain",
+            ),
+            Section(
+                "Devices",
+                ("Program", "Address", "Last used", "Signed in"),
+                [
+                    (
+                        one.user_agent[:60] or NOTHING,
+                        one.ip or NOTHING,
+                        moment(one.last_used_at),
+                        moment(one.created_at),
+                    )
+                    for one in _live_sessions(obj)[:SHOWN]
+                ],
+                list_url(Session, f"user__id__exact={obj.pk}"),
+                "Is signed in nowhere.",
+                "devices",
+            ),
+        ]
+
+
+@admin.register(Organization)
+class OrganizationAdmin(EntityAdmin):
+    list_display = ("name", "slug", "billing_email", "identifier", "created")
+    search_by = ("^name", "slug")
+    search_help_text = "Name, slug or id"
+    facts = ("name", "slug", "billing_email", "created_at")
+    empty = Empty("No organisations yet", "People make them by the API.", icon="domain")
+
+    def get_figures(self, request: HttpRequest, obj: Organization) -> Sequence[Figure]:
+        keys = obj.api_keys.filter(revoked_at=None).count()
+        return [Figure("Members", obj.memberships.count()), Figure("API keys", keys, "not revoked")]
+
+    def get_sections(self, request: HttpRequest, obj: Organization) -> Sequence[Section]:
+        members = obj.memberships.select_related("user").order_by("-id")[:SHOWN]
+        invited = obj.invitations.order_by("-id")[:SHOWN]
+        keys = obj.api_keys.order_by("-id")[:SHOWN]
+        return [
+            Section(
+                "Members",
+                ("Person", "Role", "Since"),
+                [(link(one.user), state(one.role, "neutral"), moment(one.created_at)) for one in members],
+                list_url(Membership, f"organization__id__exact={obj.pk}"),
+                "Nobody belongs to it.",
+                "group",
+            ),
+            Section(
+                "Invitations",
+                ("Address", "Role", "Status", "Until"),
+                [
+                    (link(one, one.email), state(one.role, "neutral"), state(one.status), moment(one.expires_at))
+                    for one in invited
+                ],
+                list_url(Invitation, f"organization__id__exact={obj.pk}"),
+                "Nobody was invited.",
+                "mail",
+            ),
+            Section(
+                "API keys",
+                ("Name", "Scopes", "State", "Last used"),
+                [(link(one), ", ".join(one.scopes), _key_state(one), moment(one.last_used_at)) for one in keys],
+                list_url(ApiKey, f"organization__id__exact={obj.pk}"),
+                "No program has a key.",
+                "key",
+            ),
+        ]
+
+
+@admin.register(Membership)
+class MembershipAdmin(EntityAdmin):
+    list_display = ("user", "organization", "role", "identifier", "created")
+    list_filter = ("role",)
+    related = ("user", "organization")
+    facts = ("user", "organization", "role", "created_at")
+    empty = Empty("No members yet", "Whoever makes an organisation is its first.", icon="group")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(EntityAdmin):
+    list_display = ("email", "organization", "role", "standing", "expires_at", "identifier")
+    list_filter = ("status",)
+    related = ("organization",)
+    facts = ("email", "organization", "role", "status", "expires_at", "invited_by", "accepted_by", "accepted_at")
+    commands = (REVOKE_INVITATION,)
+    empty = Empty("No invitations yet", "Members with the right send them by the API.", icon="mail")
+
+    @display(description="Status")
+    def standing(self, obj: Invitation) -> object:
+        is_late = obj.status == InvitationStatus.PENDING and obj.expires_at <= clock.now()
+        return state("expired" if is_late else obj.status)
+
+    def get_states(self, obj: Invitation) -> Iterable[object]:
+        return [self.standing(obj)]
+
+
+@admin.register(Session)
+class SessionAdmin(EntityAdmin):
+    list_display = ("user", "user_agent", "ip", "last_used_at", "standing", "identifier")
+    list_filter = ("ended_reason",)
+    related = ("user",)
+    facts = ("user", "user_agent", "ip", "created_at", "last_used_at", "expires_at", "ended_at", "ended_reason")
+    empty = Empty("Nobody is signed in to the API", icon="devices")
+
+    @display(description="State")
+    def standing(self, obj: Session) -> object:
+        return state("active" if obj.is_live(clock.now()) else "ended")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(EntityAdmin):
+    list_display = ("name", "organization", "standing", "expires_at", "last_used_at", "identifier")
+    related = ("organization", "created_by")
+    facts = ("name", "organization", "lookup", "scopes", "expires_at", "last_used_at", "revoked_at", "created_by")
+    commands = (REVOKE_KEY,)
+    empty = Empty("No API keys yet", "Organisations make them by the API.", icon="key")
+
+    @display(description="State")
+    def standing(self, obj: ApiKey) -> object:
+        return _key_state(obj)
+
+    def get_states(self, obj: ApiKey) -> Iterable[object]:
+        return [self.standing(obj)]
+
+
+def _key_state(key: ApiKey) -> object:
+    return state("active" if key.is_live(clock.now()) else "revoked" if key.revoked_at else "expired")
+
+
+@finder("Organisations", icon="domain", order=30)
+def find_organizations(term: str, limit: int) -> Iterable[Finding]:
+    """By the beginning of their name."""
+    for organization in begins_with(Organization.objects.order_by(), "name", term)[:limit]:
+        yield Finding(organization.name, organization.slug, admin_url(organization))
+
+
+@finder("People", icon="person", order=40)
+def find_people(term: str, limit: int) -> Iterable[Finding]:
+    """By the beginning of their e-mail address or name."""
+    found: dict[object, User] = {}
+    for field in ("email", "name"):
+        for user in begins_with(User.objects.order_by(), field, term)[:limit]:
+            found.setdefault(user.pk, user)
+    for user in list(found.values())[:limit]:
+        yield Finding(user.get_full_name(), user.email, admin_url(user))

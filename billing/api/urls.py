@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from billing.api import catalog_views, customer_views, metrics_views, subscription_views
+from billing.api import catalog_views, customer_views, metrics_views, money_views, subscription_views
 
 _LIST_CREATE: dict[str, Any] = {"get": "list", "post": "create"}
 _DETAIL: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
@@ -56,5 +56,19 @@ urlpatterns = [
             "reactivate",
         )
     ),
+    path("invoices", money_views.InvoiceViewSet.as_view({"get": "list"}), name="invoice-list"),
+    path("invoices/<str:id>", money_views.InvoiceViewSet.as_view({"get": "retrieve"}), name="invoice-detail"),
+    *(
+        path(
+            f"invoices/<str:id>/{verb.replace('_', '-')}",
+            money_views.InvoiceViewSet.as_view({"post": verb}),
+            name=f"invoice-{verb.replace('_', '-')}",
+        )
+        for verb in ("pay", "void", "mark_uncollectible", "finalize")
+    ),
+    path("payments", money_views.PaymentViewSet.as_view(_LIST_CREATE), name="payment-list"),
+    path("payments/<str:id>", money_views.PaymentViewSet.as_view({"get": "retrieve"}), name="payment-detail"),
+    path("refunds", money_views.RefundViewSet.as_view(_LIST_CREATE), name="refund-list"),
+    path("refunds/<str:id>", money_views.RefundViewSet.as_view({"get": "retrieve"}), name="refund-detail"),
     path("billing/metrics", metrics_views.MetricsView.as_view(), name="billing-metrics"),
 ]

@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from billing.providers.base import AnswerUnknown, ChargeResult, Health, RefundResult, ResultStatus
+from core import outside
 from core.errors import ProviderUnavailable
 from core.ids import new_id
 
@@ -118,6 +119,7 @@ class SandboxProvider:
 
     name = "sandbox"
 
+    @outside.call(provider="sandbox", operation="charge")
     def charge(
         self, *, key: str, amount_minor: int, currency: str, payment_method: str, metadata: Mapping[str, str]
     ) -> ChargeResult:
@@ -148,12 +150,14 @@ class SandboxProvider:
             raise AnswerUnknown("The sandbox lost its answer.", provider=self.name)
         return _charge_result(row)
 
+    @outside.call(provider="sandbox", operation="find_charge", is_repeatable=True)
     def find_charge(self, key: str) -> ChargeResult | None:
         """Return what became of the charge with our `key`, if it arrived."""
         with _connection() as connection:
             row = connection.execute("SELECT * FROM sandbox_charges WHERE key = %s", [key]).fetchone()
         return _charge_result(row) if row else None
 
+    @outside.call(provider="sandbox", operation="refund")
     def refund(
         self, *, key: str, charge_reference: str, amount_minor: int, currency: str, metadata: Mapping[str, str]
     ) -> RefundResult:
@@ -185,6 +189,7 @@ class SandboxProvider:
             raise AnswerUnknown("The sandbox lost its answer.", provider=self.name)
         return _refund_result(row)
 
+    @outside.call(provider="sandbox", operation="find_refund", is_repeatable=True)
     def find_refund(self, key: str) -> RefundResult | None:
         """Return what became of the refund with our `key`, if it arrived."""
         with _connection() as connection:

@@ -75,7 +75,7 @@ def _of_person(request: Request, session: sessions.Snapshot) -> UUID | None:
 
 def _named(request: Request) -> UUID | None:
     text = request.META.get(_HEADER)
-    if not text:
+    if text is None:
         return None
     try:
         return ids.decode(Organization.id_prefix, text)

@@ -106,8 +106,9 @@ def command_action(
 
     def decorate(function: F) -> F:
         path = url_path or function.__name__.replace("_", "-")
+        # The schema is hung on last: REST framework's decorator overwrites what stands there.
         made: Any = action(detail=detail, methods=cast("Any", [method]), url_path=path)
-        return cast("F", made(operation(**declared)(function)))
+        return operation(**declared)(cast("F", made(function)))
 
     return decorate
 

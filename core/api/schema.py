@@ -14,6 +14,7 @@ from core.api.replies import PROBLEM_JSON
 from core.api.schema_fields import id_schema
 from core.api.views import APIView
 from core.errors import AppError
+from core.models import entities_by_type
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -102,12 +103,19 @@ class Schema(AutoSchema):
     def _get_parameters(self) -> list[dict[str, Any]]:
         found = [*super()._get_parameters(), *self._header_parameters()]
         for parameter in found:
-            if parameter["in"] == "path" and parameter["name"] == "id":
-                prefix = getattr(getattr(getattr(self.view, "queryset", None), "model", None), "id_prefix", "")
+            if parameter["in"] == "path":
+                prefix = self._prefix_of(parameter["name"])
                 parameter["schema"] = id_schema(prefix) if prefix else parameter["schema"]
             elif parameter["in"] == "query":
                 self._describe_filter(parameter)
         return found
+
+    def _prefix_of(self, name: str) -> str:
+        """Return the id prefix of a part of the address: `id` is the view's kind, `customer_id` a customer."""
+        if name == "id":
+            return getattr(getattr(getattr(self.view, "queryset", None), "model", None), "id_prefix", "")
+        kind = entities_by_type.get(name.removesuffix("_id").replace("_", ""))
+        return kind.id_prefix if kind else ""
 
     def _describe_filter(self, parameter: dict[str, Any]) -> None:
         """An empty value is refused, and an id has the shape of its kind."""
@@ -151,8 +159,8 @@ class Schema(AutoSchema):
         declared = self._declared()
         yield from (errors.InvalidInput, errors.NotAcceptable, errors.LimitReached, errors.AppError, errors.Unavailable)
         yield from (errors.Unauthenticated, errors.Forbidden)
-        if "{" in self.path or self.method == "POST":
-            yield errors.NotFound
+        if "{" in self.path or not self._is_public():
+            yield errors.NotFound  # also for an organisation that X-Organization names
         if self.method in ("POST", "PATCH", "PUT"):
             yield from (errors.TooLarge, errors.UnsupportedMediaType, errors.RuleBroken, errors.Conflict)
         if "{" in self.path and self.method != "GET":
@@ -197,13 +205,22 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
     components.setdefault("securitySchemes", {}).update(SECURITY_SCHEMES)
-    for name in _body_schemas(result, schemas):
-        schema = schemas[name]
-        if schema.get("type") == "object" and "properties" in schema:
+    bodies = _body_schemas(result, schemas)
+    for name, schema in schemas.items():
+        if name not in bodies:
+            _loosen(schema)
+        elif schema.get("type") == "object" and "properties" in schema:
             schema.setdefault("additionalProperties", False)
             for member in schema["properties"].values():
                 _bound(member)
     return result
+
+
+def _loosen(schema: dict[str, Any]) -> None:
+    """What is shown may be blank where what is taken may not: a format holds for bodies only."""
+    for member in schema.get("properties", {}).values():
+        if member.get("format") in ("email", "uri"):
+            del member["format"]
 
 
 def _bound(schema: dict[str, Any]) -> None:

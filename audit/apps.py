@@ -7,7 +7,11 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         from audit import permissions  # noqa: F401 - declared by being imported
+        from audit.selectors.sealing import lag
         from audit.services import events, following, partitions, sealing  # noqa: F401 - duties of the relay
         from core.events import use_recorder
+        from core.telemetry.metrics import business_gauge
 
         use_recorder(events.record)
+        business_gauge("audit_sealing_lag_events", "Events that wait for their seal.", lambda: lag().events)
+        business_gauge("audit_sealing_lag_seconds", "How long the first of them has waited.", lambda: lag().seconds)

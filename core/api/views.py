@@ -23,6 +23,7 @@ from core.api.replies import JSON, PROBLEM_JSON, Reply, etag, finish
 from core.api.requests import Request
 from core.errors import InvalidInput, MethodNotAllowed, NotAcceptable, StaleVersion, Unauthenticated
 from core.models import Entity
+from core.telemetry import logs
 
 _ACCEPTED = {"*/*", "application/*", JSON, PROBLEM_JSON}
 
@@ -72,6 +73,7 @@ class APIView(RestAPIView):
         declared = operations.of(handler)
         self._check_accept(request)
         request.user  # noqa: B018  # authenticates: sets the actor
+        logs.bind(actor=request.actor.principal)
         if request.actor.is_anonymous and not (self.is_public or declared.is_public):
             raise Unauthenticated("Sign in, or send an access token or an API key as a bearer token.")
         if self.permission_classes:

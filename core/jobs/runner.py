@@ -21,6 +21,7 @@ from core.jobs.events import JOB_DIED
 from core.jobs.leases import LEASE_SECONDS, Heartbeat, report
 from core.jobs.registry import JobRun, LeaseLost, kind_of
 from core.models import Job, JobState
+from core.telemetry import logs
 
 _LONGEST_WAIT = 3600.0
 _TRACEBACK_LINES = 30
@@ -47,9 +48,16 @@ def run_inline(job_id: UUID, *, now: datetime | None = None) -> Job | None:
         _bury(job, {"code": "deadline_passed", "title": "The deadline has passed", "status": 504})
         return _fresh(job)
     payload = job.context | {"organization_id": str(job.organization_id) if job.organization_id else None}
-    with context.use(Context.from_payload(payload, source="job")):
+    with (
+        context.use(Context.from_payload(payload, source="job")),
+        logs.bound(job=job.public_id, job_kind=job.kind, actor=_principal(job)),
+    ):
         _attempt(job, moment)
     return _fresh(job)
+
+
+def _principal(job: Job) -> str:
+    return Actor.from_payload(job.actor).principal if job.actor else SYSTEM.principal
 
 
 def drain(now: datetime | None = None, *, limit: int = 10_000) -> int:

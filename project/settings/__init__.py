@@ -8,6 +8,7 @@ from pathlib import Path
 from core.config import Environment
 from core.databases import databases
 from core.embedded import keys
+from core.telemetry import logs
 from project.settings import accounts, operations
 from project.settings.accounts import *  # noqa: F403
 from project.settings.admin import UNFOLD as UNFOLD
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_prometheus",
     "django.contrib.postgres",  # operator classes of indexes
     "rest_framework",
     "django_filters",
@@ -53,6 +55,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.middleware.ContextMiddleware",
     "core.health_views.EarlyHealthMiddleware",
+    "core.telemetry.middleware.ObserveMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -93,6 +96,8 @@ globals().update(celery(env["CELERY_BROKER_URL"], REDIS_URL))
 JOB_RETENTION_DAYS = env["JOB_RETENTION_DAYS"]
 RATE_LIMIT_SCALE = env["RATE_LIMIT_SCALE"]
 METRICS_TOKEN = env["METRICS_TOKEN"]
+LOGGING_CONFIG = "core.telemetry.logs.configure"
+LOGGING = logs.configuration(is_json=env["LOG_FORMAT"] == "json", level=env["LOG_LEVEL"])
 CACHES = operations.caches(REDIS_URL)
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 DJANGO_REDIS_LOGGER = "core.cache.redis"

@@ -149,6 +149,14 @@ VARIABLES: list[Variable] = [
         "Seconds after which a request whose process died may be sent again with its key; longer than any request.",
         "Web",
     ),
+    Variable(
+        "LOG_FORMAT",
+        choice("json", "console"),
+        lambda kind: "json" if kind == "production" else "console",
+        "One line of JSON for machines, or lines for people.",
+        "Web",
+    ),
+    Variable("LOG_LEVEL", choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "What is logged at least.", "Web"),
     Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
     Variable(
         "STATIC_FILES_HASHED",

@@ -1,0 +1,104 @@
+"""The log. A line..."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import logging.config
+from uuid import uuid4
+
+import pytest
+import structlog
+from django.db import connection
+
+from core import context
+from core.telemetry import logs, queries
+
+SECRETS = ["hunter2hunter2", "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl", "s3cr3t-in-url", "abcdef0123456789"]
+
+
+@pytest.fixture
+def lines(settings):
+    """Return a function that gives the lines written so far, as production writes them."""
+    stream = io.StringIO()
+    config = logs.configuration(is_json=True)
+    config["handlers"]["lines"]["stream"] = stream
+    logging.config.dictConfig(config)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.config.dictConfig(settings.LOGGING)
+
+
+def test_carries_request_trace_organisation_actor_and_job(lines):
+    organization = uuid4()
+    with (
+        context.use(context.Context(request_id="r1", trace_id="t1", organization_id=organization)),
+        logs.bound(job="job_1", actor="user:1"),
+    ):
+        structlog.get_logger("here").info("something.happened", amount=3)
+    (line,) = lines()
+    assert line["request_id"] == "r1"
+    assert line["trace_id"] == "t1"
+    assert line["organization"] == str(organization)
+    assert line["actor"] == "user:1"
+    assert line["job"] == "job_1"
+    assert (line["event"], line["level"], line["amount"]) == ("something.happened", "info", 3)
+
+
+def test_comes_from_the_standard_library_in_the_same_form(lines):
+    with context.use(context.Context(request_id="r2")):
+        logging.getLogger("some.library").warning("It took %s tries", 3)
+    (line,) = lines()
+    assert (line["event"], line["request_id"], line["logger"]) == ("It took 3 tries", "r2", "some.library")
+
+
+def test_stays_one_line_with_an_exception(lines):
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError:
+        structlog.get_logger("here").exception("it.failed")
+    (line,) = lines()
+    assert "ZeroDivisionError" in line["exception"]
+
+
+def test_never_holds_a_secret(lines):
+    structlog.get_logger("here").info(
+        "signing in with Bearer abcdef0123456789",
+        password=SECRETS[0],
+        body={"refresh_token": SECRETS[1], "nested": [{"api_key": SECRETS[3]}]},
+        url=f"postgresql://owner:{SECRETS[2]}@db/house",
+        header=f"jwt {SECRETS[1]}",
+        query=f"a=1&token={SECRETS[3]}&b=2",
+    )
+    logging.getLogger("library").error("failed for %s", f"redis://:{SECRETS[2]}@cache")
+    text = json.dumps(lines())
+    assert not [secret for secret in SECRETS if secret in text]
+    assert lines()[0]["body"]["nested"] == [{"api_key": logs.REDACTED}]
+
+
+def test_keeps_what_only_sounds_like_a_secret(lines):
+    structlog.get_logger("here").info("tokens.counted", token_count=5, token_type="bearer", note="no secret here")
+    (line,) = lines()
+    assert (line["token_count"], line["token_type"], line["note"]) == (5, "bearer", "no secret here")
+
+
+@pytest.mark.django_db
+def test_is_written_once_for_each_request(lines, client):
+    reply = client.get("/api/v1/nothing-here", HTTP_X_REQUEST_ID="asked-1")
+    assert reply.status_code == 404
+    access = [line for line in lines() if line["event"] == "http.request"]
+    assert len(access) == 1
+    assert (access[0]["method"], access[0]["status"], access[0]["request_id"]) == ("GET", 404, "asked-1")
+    assert access[0]["milliseconds"] >= 0
+    assert access[0]["queries"] >= 0
+
+
+@pytest.mark.django_db
+def test_names_a_slow_query_without_its_parameters(lines, monkeypatch):
+    monkeypatch.setattr(queries, "SLOW_MILLISECONDS", 20)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.03), %s", ["a private thing"])
+        cursor.execute("SELECT 1")
+    slow = [line for line in lines() if line["event"] == "database.slow_query"]
+    assert [line["sql"] for line in slow] == ["SELECT pg_sleep(0.03), %s"]
+    assert slow[0]["milliseconds"] >= 30

@@ -1,0 +1,46 @@
+"""The measure: plain Django REST framework with simplejwt, as their tutorials set them up.
+
+It reads the same rows of the same database, without sessions, access checks, limits, idempotency or log lines. It is a
+settings module and an URL configuration in one, and runs in a process of its own (`worker.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from project.settings import BASE_DIR, DATABASES, SECRET_KEY  # noqa: F401
+
+DATABASES = {"default": {**DATABASES["default"], "ENGINE": "django.db.backends.postgresql"}}
+ROOT_URLCONF = "project.benchmarks.plain_urls"
+AUTH_USER_MODEL = "accounts.User"
+USE_TZ = True
+ALLOWED_HOSTS = ["testserver"]
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "rest_framework",
+    "rest_framework_simplejwt",
+    "core",
+    "audit",
+    "accounts",
+    "billing",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework_simplejwt.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "PAGE_SIZE": 20,
+}

@@ -28,7 +28,17 @@ SOCKETS_PREFIX = "countinghouse-"
 
 # Commands that ask nothing of a server. (`test` brings its own.)
 _ALONE = frozenset(
-    {"check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages", "reference"}
+    {
+        "bench",
+        "check",
+        "collectstatic",
+        "compilemessages",
+        "diffsettings",
+        "findstatic",
+        "help",
+        "makemessages",
+        "reference",
+    }
     | {"settings_reference", "spectacular", "startapp", "startproject", "test", "version", "--help", "-h", "--version"}
 )
 # Commands for which an empty database is no surprise.

@@ -8,26 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from project.settings import BASE_DIR, DATABASES, SECRET_KEY  # noqa: F401
+from project.settings import BASE_DIR, REDIS_URL, SECRET_KEY, TEMPLATES  # noqa: F401 - settings are names
+from project.settings import DATABASES as _DATABASES
+from project.settings import INSTALLED_APPS as _APPS
 
-DATABASES = {"default": {**DATABASES["default"], "ENGINE": "django.db.backends.postgresql"}}
+DATABASES = {"default": {**_DATABASES["default"], "ENGINE": "django.db.backends.postgresql"}}
 ROOT_URLCONF = "project.benchmarks.plain_urls"
 AUTH_USER_MODEL = "accounts.User"
 USE_TZ = True
-ALLOWED_HOSTS = ["testserver"]
-INSTALLED_APPS = [
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "rest_framework",
-    "rest_framework_simplejwt",
-    "core",
-    "audit",
-    "accounts",
-    "billing",
-]
+ALLOWED_HOSTS = ["localhost"]
+INSTALLED_APPS = [*_APPS, "rest_framework_simplejwt"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -1,6 +1,9 @@
 """One side of a comparison: a process that answers requests of its own making and says what CPU they took.
 
-Reads lines of JSON `{"path", "token", "times"}`, answers `{"cpu", "status", "size"}` (CPU seconds of this process).
+Reads lines of JSON, answers one line each:
+`{"do": "prepare", "rows": 50}` makes what is read, through the product's own services (on its side only);
+`{"do": "token", "user": id}` makes an access token of this side;
+`{"do": "read", "path", "token", "times"}` reads and answers CPU seconds, statuses and the size of the last reply.
 """
 
 from __future__ import annotations
@@ -8,9 +11,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import secrets
 import sys
 import time
 from typing import Any
+
+WSGIApplication = Any
 
 
 def environ(path: str, token: str) -> dict[str, Any]:
@@ -21,11 +27,11 @@ def environ(path: str, token: str) -> dict[str, Any]:
         "SCRIPT_NAME": "",
         "PATH_INFO": path,
         "QUERY_STRING": query,
-        "SERVER_NAME": "testserver",
+        "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REMOTE_ADDR": "127.0.0.1",
-        "HTTP_HOST": "testserver",
+        "HTTP_HOST": "localhost",
         "HTTP_ACCEPT": "application/json",
         "HTTP_AUTHORIZATION": f"Bearer {token}",
         "wsgi.version": (1, 0),
@@ -38,23 +44,66 @@ def environ(path: str, token: str) -> dict[str, Any]:
     }
 
 
+def read(application: WSGIApplication, path: str, token: str, times: int) -> dict[str, Any]:
+    """Make the same request `times` times and return what it cost this process (CPU seconds)."""
+    seen: set[str] = set()
+    size = 0
+    start = time.process_time()
+    for _ in range(times):
+        response = application(environ(path, token), lambda status, _headers: seen.add(status))
+        size = sum(len(part) for part in response)
+        response.close()
+    return {"cpu": time.process_time() - start, "status": sorted(seen), "size": size}
+
+
+def prepare(rows: int) -> dict[str, Any]:
+    """Make an organisation whose owner may read `rows` subscriptions; return its ids and the owner's token."""
+    from django.db import transaction
+
+    from accounts.actors import actor_of_user
+    from accounts.services import organizations, sessions, users
+    from billing.services import billing_entities, customers, prices, products, subscriptions
+    from core import clock
+    from core.actor import SYSTEM
+    from core.money import Money
+
+    owner = users.create(actor=SYSTEM, email="owner@example.com", password=secrets.token_urlsafe(), name="Owner")
+    organization = organizations.create(actor=actor_of_user(owner), name="Bench")
+    entity = billing_entities.create(
+        actor=SYSTEM, legal_name="Bench Ltd", country="US", default_currency="USD", invoice_prefix="BENCH"
+    )
+    product = products.create(actor=SYSTEM, name="Plan")
+    price = prices.create(actor=SYSTEM, product=product, money=Money(0, "USD"))
+    customer = customers.create(actor=SYSTEM, organization=organization, billing_entity=entity, name="Bench")
+    line, now = subscriptions.Line(price), clock.now()
+    made = [subscriptions.create(actor=SYSTEM, customer=customer, lines=[line], now=now) for _ in range(rows)]
+    with transaction.atomic():
+        token = sessions.issue(user=owner, now=now).access_token
+    return {"user": str(owner.pk), "token": token, "id": str(made[0].pk), "public_id": made[0].public_id}
+
+
+def simple_token(user: str) -> dict[str, Any]:
+    """Make an access token as simplejwt does."""
+    from django.contrib.auth import get_user_model
+    from rest_framework_simplejwt.tokens import AccessToken
+
+    return {"token": str(AccessToken.for_user(get_user_model().objects.get(pk=user)))}
+
+
 def serve(settings_module: str) -> None:
-    """Answer until standard input ends."""
+    """Take orders until standard input ends."""
     os.environ["DJANGO_SETTINGS_MODULE"] = settings_module
     from django.core.wsgi import get_wsgi_application
 
     application = get_wsgi_application()
+    deeds = {
+        "prepare": prepare,
+        "token": simple_token,
+        "read": lambda **order: read(application, **order),
+    }
     for line in sys.stdin:
         order = json.loads(line)
-        seen: list[str] = []
-        size = 0
-        start = time.process_time()
-        for _ in range(order["times"]):
-            response = application(environ(order["path"], order["token"]), lambda status, _headers: seen.append(status))
-            size = sum(len(part) for part in response)
-            response.close()  # type: ignore[attr-defined]
-        cpu = time.process_time() - start
-        print(json.dumps({"cpu": cpu, "status": sorted(set(seen)), "size": size}), flush=True)  # noqa: T201
+        print(json.dumps(deeds[order.pop("do")](**order)), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

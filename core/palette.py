@@ -76,7 +76,7 @@ class Answer:
 
 def find(term: str) -> Answer:
     """Return what `term` finds: at most 10 of each kind, within 300 ms for all of them together."""
-    wanted = " ".join(term.split())[:200]
+    wanted = " ".join(term.replace("\x00", "").split())[:200]
     direct = _by_id(wanted)
     if direct is not None:
         return direct

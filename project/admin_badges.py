@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from django.core.cache import cache
-
 from billing.selectors import series
-from core import clock
+from core import cache, clock
 from core.models import Job, JobState
 
 KEPT_SECONDS: Final = 30
@@ -18,12 +16,12 @@ DAYS_OF_FAILURES: Final = 7
 
 def badges() -> dict[str, int]:
     """Return the badges by name: dead letters, and payments that failed within a week."""
-    kept = cache.get("admin:badges")
-    if kept is None:
-        since = clock.now() - timedelta(days=DAYS_OF_FAILURES)
-        kept = {
-            "dead_letters": Job.objects.filter(state=JobState.DEAD).order_by()[:COUNTED_AT_MOST].count(),
-            "failed_payments": series.failed_payments(since=since, at_most=COUNTED_AT_MOST),
-        }
-        cache.set("admin:badges", kept, KEPT_SECONDS)
-    return dict(kept)
+    return dict(cache.remember("figure", "admin:badges", _counted, ttl=KEPT_SECONDS))
+
+
+def _counted() -> dict[str, int]:
+    since = clock.now() - timedelta(days=DAYS_OF_FAILURES)
+    return {
+        "dead_letters": Job.objects.filter(state=JobState.DEAD).order_by()[:COUNTED_AT_MOST].count(),
+        "failed_payments": series.failed_payments(since=since, at_most=COUNTED_AT_MOST),
+    }

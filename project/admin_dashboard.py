@@ -8,21 +8,19 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.core.cache import cache
 from django.http import HttpRequest
 
 from billing.models import Customer, Payment, Subscription
 from billing.money_states import TransferStatus
 from billing.selectors import series
 from billing.selectors.metrics import WINDOW, Metrics, metrics
-from core import clock
+from core import cache, clock
 from core.admin import Empty, Section
 from core.admin_html import id_link, link, list_url, moment, money
 from core.models import Job, JobState
 from core.money import exponent
 from project import admin_timeline
 
-KEPT_SECONDS: Final = 60
 ROWS: Final = 6
 LATEST: Final = 8
 DAYS: Final = 30
@@ -85,10 +83,7 @@ class Card:
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add figures, charts, what needs somebody and the latest events to the dashboard's context."""
     now = clock.now()
-    shown = cache.get("admin:dashboard")
-    if shown is None:
-        shown = _shown(now)
-        cache.set("admin:dashboard", shown, KEPT_SECONDS)
+    shown = cache.remember("figure", "admin:dashboard", lambda: _shown(now))
     name = request.user.get_short_name()  # type: ignore[union-attr]
     has_customers = shown["has_customers"]
     return {

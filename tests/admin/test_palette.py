@@ -1,0 +1,106 @@
+"""The box on every page: finds by the beginning, goes straight to a pasted id, and never takes long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from core import palette
+from core.admin_html import admin_url
+from core.ids import encode, new_id
+from tests.billing import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def find(desk: Client):
+    def ask(term: str) -> dict:
+        reply = desk.get(reverse("admin:find"), {"q": term})
+        assert reply.status_code == 200
+        assert "no-store" in reply["Cache-Control"]
+        return reply.json()
+
+    return ask
+
+
+def titles(answer: dict) -> list[str]:
+    return [item["title"] for group in answer["groups"] for item in group["items"]]
+
+
+@pytest.mark.parametrize("term", ["7590-VHVEG", "7590-vh", "hope@exam", "GRACIOUS ho", "  hope@exam "])
+def test_finds_a_customer(term, find):
+    wanted = factories.customer(name="Gracious Hope", email="hope@example.com", external_id="7590-VHVEG", source="t")
+    factories.customer(name="Other", email="other@example.com")
+    answer = find(term)
+    assert titles(answer) == ["Gracious Hope"]
+    assert answer["groups"][0]["items"][0]["url"] == admin_url(wanted)
+
+
+def test_finds_an_invoice_by_its_number_in_any_case(find):
+    invoice = factories.invoice()
+    assert f"Invoice {invoice.number}" in titles(find(str(invoice.number).lower()))
+
+
+def test_goes_straight_to_any_id(find):
+    running = factories.subscription(factories.customer())
+    for row in (running, running.customer, running.customer.billing_entity, running.items.get().price):
+        answer = find(row.public_id)
+        assert answer["go"] == admin_url(row)
+
+
+@pytest.mark.parametrize(
+    "term", ["", "a", encode("sub", new_id()), encode("zzz", new_id()), "%%", "__", "\x00\x00", "no\x00body", "x" * 900]
+)
+def test_finds_nothing_in_what_says_nothing(term, find):
+    factories.customer(name="Gracious Hope")
+    assert titles(find(term)) == []
+
+
+def test_finds_at_most_ten_of_a_kind(find):
+    entity = factories.entity()
+    for number in range(15):
+        factories.customer(name=f"Hope {number}", billing_entity=entity, token=None)
+    assert len(titles(find("hope"))) == palette.FOUND_OF_A_KIND
+
+
+def test_asks_indexes(desk: Client):
+    from billing.models import Customer
+    from core.admin_lists import begins_with
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for field in ("name", "email", "external_id"):
+            plan = begins_with(Customer.objects.order_by(), field, "hope")[:10].explain()
+            assert f"billing_customer_{field}" in plan, plan
+
+
+def test_gives_up_in_time_and_says_so(find, monkeypatch):
+    def slow(term: str, limit: int) -> list[palette.Finding]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(5)")
+        return []
+
+    monkeypatch.setitem(palette._finders, "Slow things", palette.Finder("Slow things", "bolt", slow, order=0))
+    start = time.monotonic()
+    answer = find("hope")
+    assert time.monotonic() - start < 2
+    assert answer["is_complete"] is False
+
+
+def test_answers_staff_only(owner: User):
+    client = Client()
+    assert client.get(reverse("admin:find"), {"q": "hope"}).status_code == 302
+    client.force_login(owner)
+    assert client.get(reverse("admin:find"), {"q": "hope"}).status_code == 302
+
+
+def test_stands_on_every_page(desk: Client):
+    running = factories.subscription(factories.customer())
+    for address in (reverse("admin:index"), reverse("admin:billing_customer_changelist"), admin_url(running)):
+        assert 'id="ch-palette"' in desk.get(address).content.decode()

@@ -200,9 +200,9 @@ class RefundInput(AmountInput):
     note = serializers.CharField(max_length=500, allow_blank=True, default="")
 
 
-class ReasonInput(InputSerializer):
+class InvoiceReasonInput(InputSerializer):
     reason = serializers.CharField(max_length=500)
 
 
-class NothingInput(InputSerializer):
+class FinalizeInput(InputSerializer):
     """Nothing."""

@@ -106,7 +106,7 @@ class InvoiceViewSet(BillingViewSet):
         return _pay(request, invoice=self.entity(), data=data)
 
     @command_action(
-        request=s.ReasonInput,
+        request=s.InvoiceReasonInput,
         response=s.InvoiceSerializer,
         errors=(InvalidTransition, InvoicePartlyPaid, PaymentInProgress),
         summary="Void an invoice (staff)",
@@ -115,7 +115,7 @@ class InvoiceViewSet(BillingViewSet):
         return invoices.void(actor=request.actor, invoice=self.entity(), now=request.now, **self.input())
 
     @command_action(
-        request=s.ReasonInput,
+        request=s.InvoiceReasonInput,
         response=s.InvoiceSerializer,
         errors=(InvalidTransition, PaymentInProgress),
         summary="Give up collecting an invoice (staff)",
@@ -124,7 +124,7 @@ class InvoiceViewSet(BillingViewSet):
         return invoices.mark_uncollectible(actor=request.actor, invoice=self.entity(), now=request.now, **self.input())
 
     @command_action(
-        request=s.NothingInput,
+        request=s.FinalizeInput,
         response=s.InvoiceSerializer,
         errors=(InvalidTransition,),
         summary="Finalise a draft invoice (staff)",

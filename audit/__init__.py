@@ -1,5 +1,5 @@
 """The event log: record, seal, verify, follow."""
 
-from core.events import record
+from core.events import Entry, record, record_many
 
-__all__ = ["record"]
+__all__ = ["Entry", "record", "record_many"]

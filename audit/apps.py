@@ -12,6 +12,6 @@ class AuditConfig(AppConfig):
         from core.events import use_recorder
         from core.telemetry.metrics import business_gauge
 
-        use_recorder(events.record)
+        use_recorder(events.record, events.record_many)
         business_gauge("audit_sealing_lag_events", "Events that wait for their seal.", lambda: lag().events)
         business_gauge("audit_sealing_lag_seconds", "How long the first of them has waited.", lambda: lag().seconds)

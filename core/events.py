@@ -6,7 +6,7 @@ An event is a fact in the past tense, `app.object.past_tense`, declared once in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -50,6 +50,20 @@ def type_of(thing: Model | type[Model]) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of many events that are recorded at once: what `record` takes."""
+
+    event: EventType
+    subject: Model | Subject
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    organization_id: UUID | None = None
+    person: Model | Subject | None = None
+    occurred_at: datetime | None = None
+
+
 class Recorder(Protocol):
     def __call__(
         self,
@@ -66,13 +80,18 @@ class Recorder(Protocol):
     ) -> UUID: ...
 
 
+class BulkRecorder(Protocol):
+    def __call__(self, entries: Sequence[Entry], *, actor: Actor) -> None: ...
+
+
 _recorder: Recorder | None = None
+_bulk_recorder: BulkRecorder | None = None
 
 
-def use_recorder(recorder: Recorder) -> None:
+def use_recorder(recorder: Recorder, bulk_recorder: BulkRecorder) -> None:
     """Fill the port; called once, by `audit`, when the apps are ready."""
-    global _recorder
-    _recorder = recorder
+    global _recorder, _bulk_recorder
+    _recorder, _bulk_recorder = recorder, bulk_recorder
 
 
 def record(
@@ -105,3 +124,9 @@ def record(
         person=person,
         occurred_at=occurred_at,
     )
+
+
+def record_many(entries: Sequence[Entry], *, actor: Actor) -> None:
+    """Write many events in the present transaction, in their order, as `record` would: for bulk commands."""
+    assert _bulk_recorder is not None, "no event recorder: audit must be among INSTALLED_APPS"
+    _bulk_recorder(entries, actor=actor)

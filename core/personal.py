@@ -40,8 +40,10 @@ def encrypt(person: Subject | models.Model, plaintext: str, *, field: str = "") 
     """Return the envelope that stands for `plaintext`. `field` is its place (a dotted path); the same must be given to
     read it. Of a person who was erased nothing is kept: the envelope says so and holds no text."""
     kind, identifier = _name(person)
-    key = _key_for_writing(kind, identifier)
-    name = f"{kind}:{identifier}"
+    return _envelope(_key_for_writing(kind, identifier), f"{kind}:{identifier}", plaintext, field)
+
+
+def _envelope(key: AESGCM | None, name: str, plaintext: str, field: str) -> dict[str, str]:
     if key is None:
         return {"encrypted": ALGORITHM, "person": name}
     nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -95,6 +97,28 @@ class Reader:
             return key.decrypt(nonce, text, _bound_to(envelope["person"], field)).decode()
         except InvalidTag:
             raise Undecipherable(f"A personal field of {envelope['person']} does not fit its key and place.") from None
+
+
+class Writer:
+    """Encrypts for many persons with two statements in all; keys that are missing are made."""
+
+    def __init__(self, persons: Iterable[Subject | models.Model]) -> None:
+        wanted: dict[str, set[UUID]] = {}
+        for person in persons:
+            kind, identifier = _name(person)
+            wanted.setdefault(kind, set()).add(identifier)
+        self._keys: dict[tuple[str, UUID], AESGCM | None] = {}
+        for kind, identifiers in wanted.items():
+            # In one order, so that two writers of the same persons do not wait for each other.
+            rows = [_new_row(kind, identifier) for identifier in sorted(identifiers)]
+            PersonKey.objects.bulk_create(rows, ignore_conflicts=True)
+            for row in PersonKey.objects.filter(person_type=kind, person_id__in=identifiers):
+                self._keys[kind, row.person_id] = None if row.wrapped_key is None else _unwrap(row)
+
+    def encrypt(self, person: Subject | models.Model, plaintext: str, *, field: str = "") -> dict[str, str]:
+        """As the function `encrypt`; the person must be among those that the writer was made for."""
+        kind, identifier = _name(person)
+        return _envelope(self._keys[kind, identifier], f"{kind}:{identifier}", plaintext, field)
 
 
 def _name(person: Subject | models.Model) -> tuple[str, UUID]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection
@@ -16,13 +16,17 @@ from audit.errors import UnrecordableEvent
 from audit.models import Event
 from core import clock, context, personal
 from core.actor import Actor
-from core.events import EventType, Subject, catalogue, type_of
+from core.events import Entry, EventType, Subject, catalogue, type_of
 from core.ids import new_id
 from core.relay.wake import wake_after_commit
 
 _LONGEST_USER_AGENT = 400
 _LONGEST_REASON = 2000
 _SECTIONS = ("before", "after", "data")
+
+
+class Encrypt(Protocol):
+    def __call__(self, person: Model | Subject, plaintext: str, *, field: str) -> dict[str, str]: ...
 
 
 def record(
@@ -42,32 +46,53 @@ def record(
     Raises `UnrecordableEvent` when the type is not in the catalogue, the subject is of another type, a value is not
     JSON-ready, or no transaction is open (the event would then not share the fate of the change).
     """
-    subject_type, subject_id = _checked_subject(event, subject)
-    if not connection.in_atomic_block:
-        raise UnrecordableEvent(f"{event.name} must be recorded inside the transaction of its change.")
-    whom = person or Subject(subject_type, subject_id)
-    sections = _sections(event, {"before": before, "after": after, "data": data or {}}, whom)
+    _refuse_outside_of_a_transaction()
+    entry = Entry(event, subject, before, after, data, organization_id, person, occurred_at)
+    row = _row(entry, actor, context.current(), personal.encrypt)
+    row.save(force_insert=True)
+    wake_after_commit()
+    return row.id
+
+
+def record_many(entries: Sequence[Entry], *, actor: Actor) -> None:
+    """Write many events in the present transaction, in their order: what `record` does, with a few statements for all.
+    Raises `UnrecordableEvent` as `record` does, then for all of them."""
+    _refuse_outside_of_a_transaction()
+    personal_ones = [entry for entry in entries if entry.event.personal]
+    persons = [entry.person or Subject(*_checked_subject(entry.event, entry.subject)) for entry in personal_ones]
+    writer = personal.Writer(persons)
     present = context.current()
+    Event.objects.bulk_create([_row(entry, actor, present, writer.encrypt) for entry in entries], batch_size=1000)
+    wake_after_commit()
+
+
+def _refuse_outside_of_a_transaction() -> None:
+    if not connection.in_atomic_block:
+        raise UnrecordableEvent("An event must be recorded inside the transaction of its change.")
+
+
+def _row(entry: Entry, actor: Actor, present: context.Context, encrypt: Encrypt) -> Event:
+    event, subject = entry.event, entry.subject
+    subject_type, subject_id = _checked_subject(event, subject)
+    whom = entry.person or Subject(subject_type, subject_id)
+    texts = {"before": entry.before, "after": entry.after, "data": entry.data or {}}
     behalf = actor.on_behalf_of
-    row = Event(
+    return Event(
         id=new_id(),
         type=event.name,
         schema_version=event.schema_version,
-        occurred_at=occurred_at or clock.now(),
+        occurred_at=entry.occurred_at or clock.now(),
         actor_type=str(actor.type),
         actor_id=actor.id,
         on_behalf_of_type=str(behalf.type) if behalf else "",
         on_behalf_of_id=behalf.id if behalf else None,
-        organization_id=organization_id or _organization_of(subject) or present.organization_id,
+        organization_id=entry.organization_id or _organization_of(subject) or present.organization_id,
         subject_type=subject_type,
         subject_id=subject_id,
         context=_context(present, actor),
         command_id=present.command_id,
-        **sections,
+        **_sections(event, texts, whom, encrypt),
     )
-    row.save(force_insert=True)
-    wake_after_commit()
-    return row.id
 
 
 def _checked_subject(event: EventType, subject: Model | Subject) -> tuple[str, UUID]:
@@ -97,17 +122,19 @@ def _organization_of(subject: Model | Subject) -> UUID | None:
     return value if isinstance(value, UUID) else None
 
 
-def _sections(event: EventType, sections: Mapping[str, Any], person: Model | Subject) -> dict[str, Any]:
+def _sections(
+    event: EventType, sections: Mapping[str, Any], person: Model | Subject, encrypt: Encrypt
+) -> dict[str, Any]:
     try:
         values = {name: None if section is None else normalized(section) for name, section in sections.items()}
     except TypeError as fault:
         raise UnrecordableEvent(f"{event.name}: {fault}") from None
     for path in event.personal:
-        _encrypt_at(values, path, person)
+        _encrypt_at(values, path, person, encrypt)
     return values
 
 
-def _encrypt_at(values: dict[str, Any], path: str, person: Model | Subject) -> None:
+def _encrypt_at(values: dict[str, Any], path: str, person: Model | Subject, encrypt: Encrypt) -> None:
     """Replace the value at the dotted `path` (from before, after or data), where there is one, by its envelope."""
     first, *steps = path.split(".")
     if first not in _SECTIONS or not steps:
@@ -116,7 +143,7 @@ def _encrypt_at(values: dict[str, Any], path: str, person: Model | Subject) -> N
     for step in steps[:-1]:
         holder = holder.get(step) if isinstance(holder, dict) else None
     if isinstance(holder, dict) and holder.get(steps[-1]) is not None:
-        holder[steps[-1]] = personal.encrypt(person, json.dumps(holder[steps[-1]]), field=path)
+        holder[steps[-1]] = encrypt(person, json.dumps(holder[steps[-1]]), field=path)
 
 
 def _context(present: context.Context, actor: Actor) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from billing.imports.rows import Row
 from billing.models import BillingEntity, Customer, PaymentMethod, Price, Product, Subscription, SubscriptionItem
 from billing.permissions import CUSTOMER_IMPORT
 from billing.services import products
+from billing.services.changes import facts
 from billing.states import Status
 from core.access import require
 from core.actor import Actor
 from core.commands import command
-from core.events import record
+from core.events import Entry, record_many
 from core.money import Money
 
 LARGEST_BATCH = 500
@@ -139,29 +140,36 @@ def _prices(*, actor: Actor, product: Product, mapping: Mapping, amounts: set[Mo
         if money not in found
     ]
     Price.objects.bulk_create(made)
-    for price in made:
-        after = {"product_id": product.pk, "amount_minor": price.amount_minor, "currency": price.currency}
-        record(events.PRICE_CREATED, actor=actor, subject=price, after=after)
+    after = [facts(price, "product_id", "amount_minor", "currency", "interval", "interval_count") for price in made]
+    entries = [Entry(events.PRICE_CREATED, price, after=fact) for price, fact in zip(made, after, strict=True)]
+    record_many(entries, actor=actor)
     return found | {price.money: price for price in made}
 
 
 def _record(*, actor: Actor, subscriptions: list[Subscription], items: list[SubscriptionItem], now: datetime) -> None:
+    entries = []
     for subscription, item in zip(subscriptions, items, strict=True):
         customer = subscription.customer
         shared: dict[str, Any] = {"source": customer.source, "external_id": customer.external_id}
-        record(
-            events.CUSTOMER_IMPORTED,
-            actor=actor,
-            subject=customer,
-            after={"name": customer.name, "email": customer.email, "currency": customer.currency},
-            data=shared | {"subscription_id": subscription.pk},
-            occurred_at=now,
+        after = {"name": customer.name, "currency": customer.currency}
+        if customer.email:
+            after["email"] = customer.email
+        entries.append(
+            Entry(
+                events.CUSTOMER_IMPORTED,
+                customer,
+                after=after,
+                data=shared | {"subscription_id": subscription.pk},
+                occurred_at=now,
+            )
         )
-        record(
-            events.SUBSCRIPTION_IMPORTED,
-            actor=actor,
-            subject=subscription,
-            after={"status": subscription.status, "started_at": subscription.started_at},
-            data=shared | {"customer_id": customer.pk, "price_id": item.price_id},
-            occurred_at=now,
+        entries.append(
+            Entry(
+                events.SUBSCRIPTION_IMPORTED,
+                subscription,
+                after={"status": subscription.status, "started_at": subscription.started_at},
+                data=shared | {"customer_id": customer.pk, "price_id": item.price_id},
+                occurred_at=now,
+            )
         )
+    record_many(entries, actor=actor)

@@ -8,6 +8,8 @@ from uuid import UUID
 import django_filters
 from django import forms
 from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit.models import Event
@@ -63,6 +65,7 @@ class AnyIdField(forms.CharField):
         return prefix, key
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class NamedFilter(django_filters.Filter):
     """By the public id of any object; `column` is `subject` or `actor`."""
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.access import require
+from core.access import allows, require
 from core.actor import Actor
 from core.commands import command
-from core.errors import InvalidInput, InvalidTransition
+from core.errors import Forbidden, InvalidInput, InvalidTransition
 from core.events import record
 from core.jobs import publishing
 from core.jobs.events import JOB_DISCARDED, JOB_REPLAYED, SCHEDULE_CHANGED
@@ -68,7 +68,10 @@ def change_schedule(*, actor: Actor, schedule: Schedule, cron: str, is_enabled: 
 def _dead(actor: Actor, job: Job, verb: str) -> Job:
     """Return the job locked. Raises Forbidden, NotFound and InvalidTransition."""
     job = job.refreshed_for_update()
-    require(actor, f"core.job.{verb}", job)
+    permission = f"core.job.{verb}"
+    if not allows(actor, permission, job) and job.is_requested_by(actor):
+        raise Forbidden("Only staff may do this.", permission=permission)
+    require(actor, permission, job)
     if verb not in ALLOWED.get(job.state, ()):
         raise InvalidTransition(current_status=job.state, command=verb, allowed_commands=ALLOWED.get(job.state, ()))
     return job

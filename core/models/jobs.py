@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from core.actor import Actor
 from core.models.base import Entity
 
 
@@ -76,6 +77,10 @@ class Job(Entity):
     def is_finished(self) -> bool:
         """Whether nothing more will happen unless a person acts."""
         return self.state not in (JobState.QUEUED, JobState.RUNNING)
+
+    def is_requested_by(self, actor: Actor) -> bool:
+        """Whether this very actor asked for it: who may see it, beside staff."""
+        return actor.id is not None and (self.requested_by_type, self.requested_by_id) == (str(actor.type), actor.id)
 
 
 class Schedule(Entity):

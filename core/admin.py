@@ -43,7 +43,7 @@ class Site(Protocol):
     def actor_of(self, request: HttpRequest) -> Actor: ...
 
     def timeline_of(
-        self, subjects: Sequence[models.Model], *, limit: int, before: str = ""
+        self, subjects: Sequence[models.Model], *, actor: Actor, limit: int, before: str = ""
     ) -> Sequence[TimelineEntry]: ...
 
 
@@ -215,9 +215,8 @@ class EntityAdmin(ModelAdmin):
         if object_id is None or self.has_change_permission(request):
             return super().changeform_view(request, object_id, form_url, extra_context)
         obj = self._found(request, object_id)
-        site: Site = self.admin_site
-        subjects = self.get_subjects(obj)
-        entries = site.timeline_of(subjects, limit=ENTRIES_ON_PAGE + 1) if self.has_timeline else ()
+        subjects = self.get_subjects(obj) if self.has_timeline else []
+        entries = self._timeline(request, subjects, ENTRIES_ON_PAGE + 1)
         return self.page(
             request,
             obj,
@@ -237,10 +236,9 @@ class EntityAdmin(ModelAdmin):
     ) -> HttpResponse:
         """The whole timeline, 50 events at a time; `?before=` an event id goes on from there."""
         obj = self._found(request, object_id)
-        site: Site = self.admin_site
         before = request.GET.get("before", "")
         subjects = self.get_subjects(obj)
-        entries = site.timeline_of(subjects, limit=ENTRIES_ON_TIMELINE + 1, before=before)
+        entries = self._timeline(request, subjects, ENTRIES_ON_TIMELINE + 1, before)
         shown = entries[:ENTRIES_ON_TIMELINE]
         older = f"?before={shown[-1].id}" if len(entries) > ENTRIES_ON_TIMELINE else ""
         return self.page(
@@ -252,6 +250,14 @@ class EntityAdmin(ModelAdmin):
             is_first=not before,
             names_subjects=len(subjects) > 1,
         )
+
+    def _timeline(
+        self, request: HttpRequest, subjects: Sequence[models.Model], limit: int, before: str = ""
+    ) -> Sequence[TimelineEntry]:
+        site: Site = self.admin_site
+        if not subjects:
+            return ()
+        return site.timeline_of(subjects, actor=site.actor_of(request), limit=limit, before=before)
 
     def page(self, request: HttpRequest, obj: Any, template: str, **context: Any) -> TemplateResponse:
         """Render a page about `obj`: its head (title, states, id, commands that its state allows) and `context`."""

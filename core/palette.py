@@ -5,16 +5,18 @@ An id pasted whole leads straight to its object, whatever it is: its prefix name
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.apps import apps
 from django.db import OperationalError, connection, transaction
+from django.db.models import Model
 
 from core.admin_html import admin_url
 from core.ids import MalformedId, split
-from core.models import entities_by_prefix
 
 FOUND_OF_A_KIND: Final = 10
 TIME_FOR_ALL_MS: Final = 300
@@ -105,16 +107,22 @@ def _bounded(one: Finder, term: str, milliseconds: int) -> list[Finding] | None:
         return None
 
 
+@functools.cache
+def _models_by_prefix() -> dict[str, type[Model]]:
+    """Every table whose rows have an id that people see: entities, and what is like them (events)."""
+    return {prefix: model for model in apps.get_models() if (prefix := getattr(model, "id_prefix", ""))}
+
+
 def _by_id(term: str) -> Answer | None:
     try:
         prefix, key = split(term)
     except MalformedId:
         return None
-    model = entities_by_prefix.get(prefix)
+    model = _models_by_prefix().get(prefix)
     found = model._base_manager.filter(pk=key).first() if model is not None else None
     if found is None:
         return Answer([])
     address = admin_url(found)
-    item = Finding(str(found), f"{found._meta.verbose_name} {found.public_id}", address)
+    item = Finding(str(found), f"{found._meta.verbose_name} {term}", address)
     group = {"kind": "This id", "icon": "tag", "items": [item.as_payload()]}
     return Answer([group], go=address)

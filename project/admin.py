@@ -15,6 +15,7 @@ from unfold.sites import UnfoldAdminSite
 from accounts.actors import actor_of_user
 from accounts.forms import AdminSignInForm, OwnPasswordForm
 from core import palette
+from core.access import allows
 from core.actor import Actor
 from core.timeline import TimelineEntry
 from project import admin_timeline
@@ -54,6 +55,9 @@ class CountinghouseAdminSite(UnfoldAdminSite):
         """Return the staff member who asks, as services know them."""
         return actor_of_user(cast("User", request.user))
 
-    def timeline_of(self, subjects: Sequence[Model], *, limit: int, before: str = "") -> Sequence[TimelineEntry]:
-        """Return what happened to the objects, newest first."""
-        return admin_timeline.of(subjects, limit=limit, before=before)
+    def timeline_of(
+        self, subjects: Sequence[Model], *, actor: Actor, limit: int, before: str = ""
+    ) -> Sequence[TimelineEntry]:
+        """Return what happened to the objects, newest first, with personal fields for who may read them."""
+        may = allows(actor, "audit.personal.read")
+        return admin_timeline.of(subjects, limit=limit, before=before, may_read_personal=may)

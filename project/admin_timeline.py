@@ -11,28 +11,31 @@ from django.db.models import Model
 
 from accounts.models import User
 from audit.models import Event
+from audit.selectors.reading import Readable, readable
 from core import events
 from core.actor import ActorType
-from core.admin_html import admin_url, list_url
+from core.admin_html import NOTHING, admin_url, list_url
 from core.ids import MalformedId, decode, encode
 from core.models import Entity, entities_by_type
 from core.money import Money, is_currency
 from core.timeline import Change, TimelineEntry, words
 
-PERSONAL: Final = "kept encrypted"
+PERSONAL: Final = "hidden"
 _REFUSED: Final = "core.command.refused"
 _SOURCES: Final = {"admin": "the admin", "api": "the API", "job": "a job", "command": "the command line"}
 _DULL: Final = frozenset({"version", "updated_at", "reason", "note", "currency", "subscription_ids"})
 
 
-def of(subjects: Sequence[Model], *, limit: int, before: str = "") -> list[TimelineEntry]:
+def of(
+    subjects: Sequence[Model], *, limit: int, before: str = "", may_read_personal: bool = False
+) -> list[TimelineEntry]:
     """Return the newest `limit` events about `subjects`; `before` is the public id of an event to go on from."""
     rows = Event.objects.filter(subject_id__in=[subject.pk for subject in subjects]).order_by("-id")
     try:
         rows = rows.filter(id__lt=decode(Event.id_prefix, before)) if before else rows
     except MalformedId:
         return []
-    return entries(rows[:limit])
+    return entries(rows[:limit], may_read_personal=may_read_personal)
 
 
 def latest(*, limit: int) -> list[TimelineEntry]:
@@ -45,14 +48,15 @@ def events_url() -> str:
     return list_url(Event)
 
 
-def entries(rows: Iterable[Event]) -> list[TimelineEntry]:
+def entries(rows: Iterable[Event], *, may_read_personal: bool = False) -> list[TimelineEntry]:
     """Put events into words. What they name by id is looked up with one query for each kind of thing."""
     found = list(rows)
     people = {row.actor_id for row in found if row.actor_id is not None}
     actors = dict(User.objects.filter(pk__in=people).values_list("pk", "email")) if people else {}
-    names = _names_of([section for row in found for section in (row.before, row.after, row.data) if section])
+    clear = readable(found, may_read_personal=may_read_personal)
+    names = _names_of([section for row in clear for section in (row.before, row.after, row.data) if section])
     subjects = _subjects_of(found)
-    return [_entry(row, actors, names, subjects.get(row.subject_id)) for row in found]
+    return [_entry(row, actors, names, subjects.get(row.event.subject_id)) for row in clear]
 
 
 def _subjects_of(rows: list[Event]) -> dict[UUID, Entity]:
@@ -83,8 +87,8 @@ def _model_of(member: str) -> type[Entity] | None:
     return next((entities_by_type[name] for name in names if name in entities_by_type), None)
 
 
-def _entry(row: Event, actors: dict[UUID, str], names: dict[str, str], subject: Entity | None) -> TimelineEntry:
-    data = row.data or {}
+def _entry(clear: Readable, actors: dict[UUID, str], names: dict[str, str], subject: Entity | None) -> TimelineEntry:
+    row, data = clear.event, clear.data
     currency = str(data.get("currency") or getattr(subject, "currency", "") or "")
     is_refusal = row.type == _REFUSED
     declared = events.catalogue.get(row.type)
@@ -95,9 +99,9 @@ def _entry(row: Event, actors: dict[UUID, str], names: dict[str, str], subject: 
         text=f"Refused: {_verb(str(data.get('command', 'a command')))}." if is_refusal else text,
         occurred_at=row.occurred_at,
         actor=_actor(row, actors),
-        source=_SOURCES.get(str(row.context.get("source", "")), "") if row.actor_type != ActorType.SYSTEM else "",
-        reason=str(row.context.get("reason") or data.get("reason") or ""),
-        changes=tuple(_changes(row, currency, names)),
+        source=_SOURCES.get(str(clear.context.get("source", "")), "") if row.actor_type != ActorType.SYSTEM else "",
+        reason=str(clear.context.get("reason") or data.get("reason") or ""),
+        changes=tuple(_changes(clear, currency, names)),
         details=tuple(_details(data, currency, names)),
         is_refusal=is_refusal,
         url=admin_url(row),
@@ -126,11 +130,14 @@ def _verb(command: str) -> str:
     return command.rpartition(".")[2].replace("_", " ")
 
 
-def _changes(row: Event, currency: str, names: dict[str, str]) -> Iterable[Change]:
+def _changes(row: Readable, currency: str, names: dict[str, str]) -> Iterable[Change]:
     before, after = row.before or {}, row.after or {}
     currency = str(after.get("currency") or currency)
     for member, value in after.items():
         old = before.get(member)
+        if f"after.{member}" in row.hidden:
+            yield Change(_label(member), NOTHING, PERSONAL)
+            continue
         if member in _DULL or old == value or (row.before is None and value in (None, "", [], False)):
             continue
         yield Change(_label(member), _value(member, old, currency, names), _value(member, value, currency, names))
@@ -148,8 +155,6 @@ def _label(member: str) -> str:
 
 
 def _value(member: str, value: object, currency: str, names: dict[str, str]) -> str:
-    if isinstance(value, dict) and "encrypted" in value:
-        return PERSONAL
     if member.endswith("_minor") and isinstance(value, int) and is_currency(currency):
         return Money(value, currency).format()
     if isinstance(value, str) and (model := _model_of(member)) is not None:

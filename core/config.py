@@ -88,7 +88,7 @@ REQUIRED = object()
 @dataclass(frozen=True, slots=True)
 class Variable:
     """One environment variable. `default` is a value of the type, REQUIRED, or a function of the environment name
-    (`development`, `test`, `production`) that returns either."""
+    (`development`, `test`, `production`) that returns either. `number` names its faults, and never changes."""
 
     name: str
     type: Callable[[str], Any]
@@ -96,6 +96,7 @@ class Variable:
     help: str
     group: str
     is_secret: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,11 @@ class Environment:
         with one numbered line for each fault."""
         values: dict[str, Any] = {}
         faults: list[str] = []
-        for number_, variable in enumerate(variables, start=1):
+        for variable in variables:
             try:
                 values[variable.name] = _value(variable, source, kind)
             except (ValueError, OSError) as fault:
-                faults.append(f"countinghouse.E{number_:03d} {variable.name}: {fault}. {variable.help}")
+                faults.append(f"countinghouse.E{variable.number:03d} {variable.name}: {fault}. {variable.help}")
         if faults:
             raise ImproperlyConfigured("\n".join(["The settings have faults:", *faults]))
         return cls(values)

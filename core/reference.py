@@ -126,3 +126,28 @@ def default_text(variable: Any) -> str:
     if isinstance(default, list):
         return f"`{','.join(default)}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def env_example(variables: Iterable[Any]) -> str:
+    """Return the text of `.env.example`: every variable with its meaning and default, commented out."""
+    lines = [
+        "# Every variable of Countinghouse, made by `manage.py reference`. None must be set for development.",
+        "# Secrets may come from files: SECRET_KEY_FILE=/run/secrets/secret_key",
+    ]
+    found = list(variables)
+    for group in dict.fromkeys(variable.group for variable in found):
+        lines += ["", f"# --- {group} ---"]
+        for variable in found:
+            if variable.group == group:
+                lines += ["", f"# {variable.help}", f"# {variable.name}={_development(variable)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _development(variable: Any) -> str:
+    """The default as one would write it into the environment; nothing for a secret, which is made on first use."""
+    default = variable.default("development") if callable(variable.default) else variable.default
+    if variable.is_secret:
+        return ""
+    if isinstance(default, list):
+        return ",".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)

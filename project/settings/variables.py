@@ -1,6 +1,7 @@
 """Every environment variable of Countinghouse: once, with type, default and text.
 
-`.env.example` and the settings reference are made from this table.
+`.env.example` and the settings reference are made from this table. `number` is what a fault is reported under
+(`countinghouse.E007`): a new variable takes the next free one, wherever it stands, and none is ever given again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ VARIABLES: list[Variable] = [
         "development",
         "In production all secrets must be set and nothing is made up.",
         "Process",
+        number=1,
     ),
     Variable(
         "COUNTINGHOUSE_PROCESS",
@@ -40,6 +42,7 @@ VARIABLES: list[Variable] = [
         "command",
         "What this process is; `serve` sets it. The web keeps a pool and bounds each statement.",
         "Process",
+        number=2,
     ),
     Variable(
         "SECRET_KEY",
@@ -48,6 +51,7 @@ VARIABLES: list[Variable] = [
         "Signs cookies and cursors; at least 50 random characters.",
         "Security",
         is_secret=True,
+        number=3,
     ),
     Variable(
         "ENCRYPTION_KEYS",
@@ -56,6 +60,7 @@ VARIABLES: list[Variable] = [
         "Keys that wrap the keys of persons: base64 of 32 bytes each; the first encrypts, all decrypt.",
         "Security",
         is_secret=True,
+        number=4,
     ),
     Variable(
         "TOKEN_SIGNING_KEYS",
@@ -64,15 +69,19 @@ VARIABLES: list[Variable] = [
         "Ed25519 private keys that sign access tokens: base64 of the 32-byte seed each; the first signs, all verify.",
         "Security",
         is_secret=True,
+        number=5,
     ),
-    Variable("ALLOWED_HOSTS", listing, ["localhost", "127.0.0.1", "[::1]"], "Host names served.", "Web"),
-    Variable("PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web"),
+    Variable("ALLOWED_HOSTS", listing, ["localhost", "127.0.0.1", "[::1]"], "Host names served.", "Web", number=6),
+    Variable(
+        "PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web", number=7
+    ),
     Variable(
         "TRUSTED_PROXIES",
         network_list,
         [],
         "Networks of the proxies in front, whose X-Forwarded-For is believed (10.0.0.0/8,::1).",
         "Web",
+        number=8,
     ),
     Variable(
         "APP_URL",
@@ -80,6 +89,7 @@ VARIABLES: list[Variable] = [
         "",
         "The address of your client program, to which links in mails lead; empty: mails show the token alone.",
         "Mail",
+        number=9,
     ),
     Variable(
         "MAIL_URL",
@@ -88,17 +98,21 @@ VARIABLES: list[Variable] = [
         "How mail leaves: smtp://user:password@host:587?tls=1, file: (a folder) or console:.",
         "Mail",
         is_secret=True,
+        number=10,
     ),
-    Variable("MAIL_FROM", text, "Countinghouse <countinghouse@localhost>", "The sender of mails.", "Mail"),
-    Variable("SESSIONS_PER_USER", integer, 10, "Sign-ins of one person at once; the oldest ends.", "Security"),
-    Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web"),
+    Variable("MAIL_FROM", text, "Countinghouse <countinghouse@localhost>", "The sender of mails.", "Mail", number=11),
+    Variable(
+        "SESSIONS_PER_USER", integer, 10, "Sign-ins of one person at once; the oldest ends.", "Security", number=12
+    ),
+    Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web", number=13),
     Variable(
         "DATABASE_URL",
         url("postgresql", "postgres"),
-        "",
+        required_in_production(""),
         "PostgreSQL as the product uses it; empty: embedded.",
         "Servers",
         is_secret=True,
+        number=14,
     ),
     Variable(
         "MIGRATION_DATABASE_URL",
@@ -107,14 +121,16 @@ VARIABLES: list[Variable] = [
         "PostgreSQL as the owner of the tables, who migrates; empty: DATABASE_URL.",
         "Servers",
         is_secret=True,
+        number=15,
     ),
     Variable(
         "REDIS_URL",
         url("redis", "rediss", "unix"),
-        "",
+        required_in_production(""),
         "Redis or Valkey for cache and limits; empty: embedded.",
         "Servers",
         is_secret=True,
+        number=16,
     ),
     Variable(
         "CELERY_BROKER_URL",
@@ -123,15 +139,17 @@ VARIABLES: list[Variable] = [
         "The broker (redis:// or amqp://); empty: REDIS_URL.",
         "Servers",
         is_secret=True,
+        number=17,
     ),
-    Variable("DATABASE_POOL_MIN", integer, 2, "Connections that each process keeps open.", "Servers"),
-    Variable("DATABASE_POOL_MAX", integer, 10, "Connections that each process opens at most.", "Servers"),
+    Variable("DATABASE_POOL_MIN", integer, 2, "Connections that each process keeps open.", "Servers", number=18),
+    Variable("DATABASE_POOL_MAX", integer, 10, "Connections that each process opens at most.", "Servers", number=19),
     Variable(
         "DATABASE_STATEMENT_TIMEOUT_MS",
         integer,
         5000,
         "Milliseconds after which the web gives up a statement.",
         "Servers",
+        number=20,
     ),
     Variable(
         "METRICS_TOKEN",
@@ -140,14 +158,16 @@ VARIABLES: list[Variable] = [
         "Bearer token that opens /metrics and the details of /health; empty: from this machine only.",
         "Web",
         is_secret=True,
+        number=21,
     ),
-    Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs"),
+    Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs", number=22),
     Variable(
         "IDEMPOTENCY_LEASE",
         integer,
         30,
         "Seconds after which a request whose process died may be sent again with its key; longer than any request.",
         "Web",
+        number=23,
     ),
     Variable(
         "LOG_FORMAT",
@@ -155,15 +175,19 @@ VARIABLES: list[Variable] = [
         lambda kind: "json" if kind == "production" else "console",
         "One line of JSON for machines, or lines for people.",
         "Web",
+        number=24,
     ),
-    Variable("LOG_LEVEL", choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "What is logged at least.", "Web"),
-    Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web"),
+    Variable(
+        "LOG_LEVEL", choice("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "What is logged at least.", "Web", number=25
+    ),
+    Variable("RATE_LIMIT_SCALE", number, 1.0, "Multiplies every rate limit (load tests).", "Web", number=26),
     Variable(
         "STATIC_FILES_HASHED",
         boolean,
         lambda kind: kind == "production",
         "Serve static files under hashed names from `collectstatic`, cached for a year (`serve` does).",
         "Web",
+        number=27,
     ),
-    Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web"),
+    Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web", number=28),
 ]

@@ -7,9 +7,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from core.config import REQUIRED, Environment, Variable, boolean, choice, integer, listing, text, url
 
-PORT = Variable("PORT", integer, 8000, "Where to listen.", "Web")
-SECRET = Variable("SECRET", text, lambda kind: REQUIRED if kind == "production" else "dev", "Signs.", "Security")
-FLAG = Variable("FLAG", boolean, False, "A flag.", "Web")
+PORT = Variable("PORT", integer, 8000, "Where to listen.", "Web", number=1)
+SECRET = Variable(
+    "SECRET", text, lambda kind: REQUIRED if kind == "production" else "dev", "Signs.", "Security", number=2
+)
+FLAG = Variable("FLAG", boolean, False, "A flag.", "Web", number=3)
 DATABASE = Variable("DATABASE", url("postgresql"), "", "The database.", "Servers")
 
 

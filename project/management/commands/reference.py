@@ -1,4 +1,4 @@
-"""`manage.py reference`: the generated pages of docs/reference."""
+"""`manage.py reference`: the generated pages of docs/reference, and `.env.example`."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ OUR_APPS = {"project", "core", "audit", "accounts", "billing"}
 
 
 def pages() -> dict[str, str]:
-    """Return every generated page by its file name."""
+    """Return every generated file by its path in the repository."""
     return {
-        "events.md": reference.events_page(),
-        "errors.md": reference.errors_page(),
-        "permissions.md": reference.permissions_page(),
-        "commands.md": reference.commands_page(OUR_APPS),
-        "settings.md": reference.settings_page(VARIABLES),
+        "docs/reference/events.md": reference.events_page(),
+        "docs/reference/errors.md": reference.errors_page(),
+        "docs/reference/permissions.md": reference.permissions_page(),
+        "docs/reference/commands.md": reference.commands_page(OUR_APPS),
+        "docs/reference/settings.md": reference.settings_page(VARIABLES),
+        ".env.example": reference.env_example(VARIABLES),
     }
 
 
 class Command(BaseCommand):
-    help = "Write the generated pages of docs/reference; with --check say which are out of date."
+    help = "Write the generated pages of docs/reference and .env.example; with --check say which are out of date."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is out of date")
 
     def handle(self, *, check: bool, **options: Any) -> None:
-        folder = Path(settings.BASE_DIR) / "docs" / "reference"
+        folder = Path(settings.BASE_DIR)
         stale = [name for name, text in pages().items() if _read(folder / name) != text]
         if check and stale:
             raise CommandError(f"Out of date: {', '.join(stale)}. Run: python3 manage.py reference")

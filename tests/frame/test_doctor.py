@@ -1,0 +1,50 @@
+"""`manage.py doctor`."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import psycopg
+import pytest
+from django.core.management import call_command
+
+from core.health import Status
+from project import doctor
+from project.management.commands.doctor import exit_code
+from tests.support import database
+
+
+@pytest.mark.django_db(transaction=True)
+def test_names_each_provider_with_version_and_latency() -> None:
+    out = io.StringIO()
+    call_command("doctor", "--json", stdout=out)
+    found = {line["name"]: line for line in json.loads(out.getvalue())["checks"]}
+    assert {"database", "migrations", "cache", "broker", "disk", "clock", "roles", "sealing"} <= found.keys()
+    assert found["database"]["data"]["version"].startswith("18")
+    assert found["database"]["milliseconds"] > 0
+    assert found["roles"]["status"] == "ok"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_prints_a_table_for_people() -> None:
+    out = io.StringIO()
+    call_command("doctor", stdout=out)
+    assert "database" in out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_names_the_transaction_that_holds_sealing_back(monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "HOLD_SECONDS", -1.0)
+    with psycopg.connect(database.owner_url(), application_name="a long writer") as writer:
+        writer.execute("select pg_current_xact_id()")
+        line = next(line for line in doctor.examine() if line.name == "sealing")
+        assert line.status is Status.WARNING
+        assert "a long writer" in line.detail or str(writer.info.backend_pid) in line.detail
+
+
+@pytest.mark.parametrize(
+    ("found", "code"), [(["ok"], 0), (["ok", "warning"], 2), (["warning", "failed"], 1), (["failed"], 1)]
+)
+def test_tells_by_its_exit_code(found: list[str], code: int) -> None:
+    assert exit_code([doctor.Line(name, Status(name), "") for name in found]) == code

@@ -22,7 +22,7 @@ def scratch_servers() -> Iterator[dict[str, str]]:
     """Start a PostgreSQL and a Valkey of their own, migrated, and yield the environment that leads to them."""
     with tempfile.TemporaryDirectory(prefix="countinghouse-bench-") as folder:
         servers = LocalServers(Path(folder) / "state")
-        environment = {**os.environ, "RATE_LIMIT_SCALE": "1000000", **servers.attach()}
+        environment = {**os.environ, "RATE_LIMIT_SCALE": "1000000", "COUNTINGHOUSE_PROCESS": "web", **servers.attach()}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         try:
             migrate = [sys.executable, str(settings.BASE_DIR / "manage.py"), "migrate", "--verbosity", "0"]

@@ -58,9 +58,11 @@ def read(application: WSGIApplication, path: str, token: str, times: int) -> dic
 
 def prepare(rows: int) -> dict[str, Any]:
     """Make an organisation whose owner may read `rows` subscriptions; return its ids and the owner's token."""
+    from django.core.wsgi import get_wsgi_application
     from django.db import transaction
 
     from accounts.actors import actor_of_user
+    from accounts.providers import session_cache
     from accounts.services import organizations, sessions, users
     from billing.services import billing_entities, customers, prices, products, subscriptions
     from core import clock
@@ -79,6 +81,8 @@ def prepare(rows: int) -> dict[str, Any]:
     made = [subscriptions.create(actor=SYSTEM, customer=customer, lines=[line], now=now) for _ in range(rows)]
     with transaction.atomic():
         token = sessions.issue(user=owner, now=now).access_token
+    read(get_wsgi_application(), f"/api/v1/subscriptions/{made[0].public_id}", token, 3)
+    session_cache.trust.restore()  # as in a process that has been up for half a minute
     return {"user": str(owner.pk), "token": token, "id": str(made[0].pk), "public_id": made[0].public_id}
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.errors import InvalidCredentials
 from accounts.models import User
 from accounts.services import sessions
+from core import context
 
 
 class LimitedBackend(ModelBackend):
@@ -21,7 +22,7 @@ class LimitedBackend(ModelBackend):
         email = username if username is not None else kwargs.get("email")
         if email is None or password is None:
             return None
-        ip = request.META.get("REMOTE_ADDR", "") if request is not None else ""
+        ip = context.current().ip or (request.META.get("REMOTE_ADDR", "") if request is not None else "")
         try:
             return sessions.authenticate(email=email, password=password, ip=ip)
         except InvalidCredentials:

@@ -23,7 +23,7 @@ def send_invitation(run: JobRun) -> dict[str, Any]:
     return {"sent": invitations.send(UUID(run.payload["invitation_id"]))}
 
 
-@job("accounts.doubt_sessions", max_attempts=20, backoff=1.0, time_limit=30)
+@job(session_cache.DOUBT_JOB, max_attempts=20, backoff=1.0, time_limit=30)
 def doubt_sessions(run: JobRun) -> None:
     """Write the doubts that Redis did not take: what it says of these sessions and keys may be older than the truth."""
     if not session_cache.doubt(run.payload["keys"]):

@@ -8,9 +8,10 @@ PostgreSQL is the truth. A cached "alive" must never outlive it, whatever fails 
   that find "ask" go to PostgreSQL and cannot write "alive" over it; it outlives every older entry. So nothing is stale
   when the process dies between commit and `bury`, nor when the transaction rolls back.
 * A flush removes everything: PostgreSQL decides. The second look covers a flush in the middle of a read.
-* When Redis cannot be reached, PostgreSQL decides. A process that saw its link to Redis break does not believe "alive"
-  for `ALIVE_SECONDS` after that, since ends of the meantime may not have been written; who could not write "ask"
-  leaves a job that does so as soon as Redis is back.
+* When Redis cannot be reached, PostgreSQL decides. Who could not write "ask" leaves a job that does so as soon as Redis
+  is back. With each new link to Redis a process finds out whether to believe what stands there: not while such a job
+  waits, and not when the server is another than the one that the entries were written to (it was started anew with an
+  older memory, or a replica took over). Then PostgreSQL decides until every older entry has expired.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from typing import Any
 from uuid import UUID
 
 from core import redis
+from core.models import Job
 
 ALIVE_SECONDS = 30
 _DOUBT_SECONDS = 2 * ALIVE_SECONDS
 _BURIED_SECONDS = 16 * 60  # one minute more than an access token lives
 _ASK, _ENDED = b"?", b"!"
+_RUN, _STRANGER = "session:run", "session:stranger"
+DOUBT_JOB = "accounts.doubt_sessions"
 
 
 class Ended(Exception):
@@ -36,18 +40,43 @@ class _Trust:
     """Whether what stands in the cache may be believed."""
 
     def __init__(self) -> None:
-        self._seen_breaks = 0
+        self._seen_breaks = -1
         self._not_before = 0.0
+        self._run = ""
 
     def holds(self) -> bool:
-        if redis.gate.breaks != self._seen_breaks:
-            self._seen_breaks = redis.gate.breaks
-            self._not_before = time.monotonic() + ALIVE_SECONDS
+        """Whether "alive" may be believed now; finds out once for each new link."""
+        breaks = redis.gate.breaks
+        if breaks != self._seen_breaks:
+            if not redis.ask(self._is_same_server) or _is_doubt_missing():
+                self._not_before = time.monotonic() + ALIVE_SECONDS
+            self._seen_breaks = breaks
         return time.monotonic() >= self._not_before
 
+    def mark(self, server: Any) -> None:
+        """Say which server the entries are written to (again after a flush)."""
+        server.set(_RUN, self._run, nx=True)
+
+    def _is_same_server(self, server: Any) -> bool:
+        """Compare the server with the one of the mark; a stranger's entries are believed by nobody for a while. One
+        without the mark holds no entries."""
+        self._run = str(server.info("server")["run_id"])
+        mark, is_doubted = server.mget(_RUN, _STRANGER)
+        if mark is not None and mark.decode() != self._run:
+            server.set(_STRANGER, b"1", ex=ALIVE_SECONDS)  # first, for whoever looks in between
+            server.set(_RUN, self._run)
+            return False
+        server.set(_RUN, self._run, nx=True)
+        return is_doubted is None
+
     def restore(self) -> None:
-        """Believe again at once (tests)."""
-        self._seen_breaks, self._not_before = redis.gate.breaks, 0.0
+        """Begin anew, as a process that saw nothing (tests)."""
+        self._seen_breaks, self._not_before = -1, 0.0
+
+
+def _is_doubt_missing() -> bool:
+    """Whether somebody could not write "ask" and the job that makes up for it has not run yet."""
+    return Job.objects.filter(kind=DOUBT_JOB, state__in=("queued", "running")).exists()
 
 
 trust = _Trust()
@@ -65,18 +94,24 @@ def get(key: str) -> bytes | None:
     """Return what is known to be alive, None when PostgreSQL must be asked. Raises `Ended`."""
     try:
         found: Any = redis.ask(lambda server: server.get(key))
+        if found == _ENDED:
+            raise Ended
+        return found if found is not None and found != _ASK and trust.holds() else None
     except redis.Unavailable:
-        trust.holds()
         return None
-    if found == _ENDED:
-        raise Ended
-    return found if found is not None and found != _ASK and trust.holds() else None
 
 
 def remember(key: str, value: bytes) -> bool:
     """Write "alive" unless something stands there; whether it was written. The caller then looks again."""
+
+    def write(server: Any) -> bool:
+        pipe = server.pipeline(transaction=False)
+        trust.mark(pipe)
+        pipe.set(key, value, nx=True, ex=ALIVE_SECONDS)
+        return bool(pipe.execute()[1])
+
     try:
-        return bool(redis.ask(lambda server: server.set(key, value, nx=True, ex=ALIVE_SECONDS)))
+        return trust.holds() and redis.ask(write)
     except redis.Unavailable:
         return False
 

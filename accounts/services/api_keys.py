@@ -113,5 +113,5 @@ def _with_new_secret(key: ApiKey) -> tuple[ApiKey, str]:
 def _forget(key: ApiKey) -> None:
     names = [session_cache.api_key_key(key.lookup)]
     if not session_cache.doubt(names):
-        jobs.enqueue("accounts.doubt_sessions", {"keys": names}, actor=SYSTEM)
+        jobs.enqueue(session_cache.DOUBT_JOB, {"keys": names}, actor=SYSTEM)
     transaction.on_commit(lambda: session_cache.bury(names) and None)

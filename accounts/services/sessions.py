@@ -201,7 +201,7 @@ def _end_oldest(user: User, now: datetime) -> None:
 
 def _doubt(keys: list[str]) -> None:
     if not session_cache.doubt(keys):
-        jobs.enqueue("accounts.doubt_sessions", {"keys": keys}, actor=SYSTEM)
+        jobs.enqueue(session_cache.DOUBT_JOB, {"keys": keys}, actor=SYSTEM)
 
 
 def _new_refresh_token(session_id: UUID, now: datetime) -> tuple[str, RefreshToken]:

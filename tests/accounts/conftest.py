@@ -12,6 +12,12 @@ from core import redis
 
 
 @pytest.fixture
+def valkey(_valkey: Any) -> Any:
+    """The server behind the cache."""
+    return _valkey
+
+
+@pytest.fixture
 def flush(_valkey: Any) -> Callable[[], None]:
     """Empties the cache."""
     return lambda: _valkey.flushdb()

@@ -123,6 +123,17 @@ def test_leaves_a_job_that_tells_other_processes_once_redis_is_back(session, set
     jobs.drain()
     session_cache.trust.restore()  # as a process that saw nothing
     assert selector.live(session.pk, now()) is None
+    assert session_cache.trust.holds()
+
+
+def test_believes_no_server_that_came_back_with_an_older_memory(session, valkey):
+    selector.live(session.pk, now())
+    Session.objects.update(ended_at=now())  # ended while another server was in charge
+    assert selector.live(session.pk, now()) is not None, "as it stands in the cache"
+    valkey.set("session:run", "another-server")
+    for _ in range(2):
+        session_cache.trust.restore()  # each process finds out for itself
+        assert selector.live(session.pk, now()) is None
 
 
 def test_shows_a_new_role_at_once(api, owner, team_mate, organization):

@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 
 from core.jobs.registry import LeaseLost
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = 30
 _BEAT_SECONDS = LEASE_SECONDS / 4
 
 log = structlog.get_logger(__name__)

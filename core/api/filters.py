@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
@@ -107,7 +108,18 @@ def filtered(filterset_class: type[django_filters.FilterSet], query: QueryDict, 
                 for message in fault.messages
             ],
         )
+    _normalise_moments(filters.form.cleaned_data)
     return filters.qs
+
+
+def _normalise_moments(values: dict[str, Any]) -> None:
+    """PostgreSQL refuses offsets that ISO 8601 allows; UTC it always takes."""
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            try:
+                values[name] = value.astimezone(UTC)
+            except OverflowError:
+                raise InvalidInput.at(f"?{name}", "This moment lies beyond the years 1 to 9999.") from None
 
 
 class FilterBackend(DjangoFilterBackend):

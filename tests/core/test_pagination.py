@@ -105,6 +105,11 @@ def test_filters_by_moment(api: Client) -> None:
     assert len(api.get("/api/v1/jobs").json()["data"]) == 2
 
 
+def test_takes_any_offset_and_refuses_what_lies_beyond_time(api: Client) -> None:
+    assert api.get("/api/v1/jobs?created_after=4083-03-13T00:32:48-17:23").status_code == 200
+    assert api.get("/api/v1/jobs?created_after=9999-12-31T23:00:00-17:23").status_code == 400
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -94,7 +94,7 @@ class APIView(RestAPIView):
             has_key = "HTTP_IDEMPOTENCY_KEY" in request.META
             if has_key or declared.is_key_required or declared.idempotency is Idempotency.OPERATION:
                 return once.run(request, declared, execute)
-        if "HTTP_IF_MATCH" in request.META and declared.idempotency is not Idempotency.OPERATION:
+        if "HTTP_IF_MATCH" in request.META and declared.idempotency is Idempotency.TRANSACTION:
             # The row is locked when its version is compared, so that nobody comes in between.
             with transaction.atomic():
                 return execute()

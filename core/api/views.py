@@ -82,7 +82,10 @@ class APIView(RestAPIView):
             self.limit(request)
             if request.GET:
                 refuse_unknown(request.GET, self.known_parameters(declared))
-            return self._execute(handler, declared, request, args, kwargs)
+            reply = self._execute(handler, declared, request, args, kwargs)
+        if declared.has_secret:
+            reply._holds_secret = True  # type: ignore[attr-defined]  # it is not compressed
+        return reply
 
     def _execute(
         self, handler: Callable[..., Any], declared: Operation, request: Request, args: Any, kwargs: Any

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_prometheus",
+    "corsheaders",
     "django.contrib.postgres",  # operator classes of indexes
     "rest_framework",
     "django_filters",
@@ -57,6 +58,11 @@ MIDDLEWARE = [
     "core.health_views.EarlyHealthMiddleware",
     "core.telemetry.middleware.ObserveMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "core.headers.CompressMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "core.headers.SecurityHeadersMiddleware",
+    "core.middleware_door.DoorMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -73,20 +79,7 @@ globals().update(accounts.mail(env["MAIL_URL"], BASE_DIR / ".countinghouse" / "m
 
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
-    }
-]
+TEMPLATES = operations.templates(BASE_DIR)
 
 DATABASE_URL = env["DATABASE_URL"]
 MIGRATION_DATABASE_URL = env["MIGRATION_DATABASE_URL"]
@@ -99,6 +92,7 @@ METRICS_TOKEN = env["METRICS_TOKEN"]
 LOGGING_CONFIG = "core.telemetry.logs.configure"
 LOGGING = logs.configuration(is_json=env["LOG_FORMAT"] == "json", level=env["LOG_LEVEL"])
 CACHES = operations.caches(REDIS_URL)
+globals().update(operations.security(PUBLIC_URL, env["CORS_ORIGINS"]))
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 DJANGO_REDIS_LOGGER = "core.cache.redis"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from core import redis
 
@@ -26,6 +29,65 @@ def caches(url: str) -> dict[str, Any]:
                 "CONNECTION_POOL_KWARGS": options,
             },
         },
-        # What the coarse outer door counts in while Redis is down.
-        "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "process"},
+        # What the coarse outer door counts in.
+        "door": {"BACKEND": "core.middleware_door.DoorCache", "LOCATION": "door", "KEY_PREFIX": "door"},
     }
+
+
+def security(public_url: str, cors_origins: list[str]) -> dict[str, Any]:
+    """Return the settings of CSP, CORS, cookies and the outer door, by their names in Django."""
+    is_https = public_url.startswith("https://")
+    return {
+        "CONTENT_SECURITY_POLICY": {
+            "DIRECTIVES": {
+                "default-src": [NONE],
+                # Unfold's Alpine evaluates the expressions in its attributes: see docs/security-headers.md.
+                "script-src": [SELF, NONCE, UNSAFE_EVAL],
+                "style-src-elem": [SELF, NONCE],
+                "style-src-attr": [UNSAFE_INLINE],
+                "style-src": [SELF, NONCE],
+                "img-src": [SELF, "data:"],
+                "font-src": [SELF],
+                "connect-src": [SELF],
+                "form-action": [SELF],
+                "base-uri": [SELF],
+                "frame-ancestors": [NONE],
+                "manifest-src": [SELF],
+            }
+        },
+        "CORS_ALLOWED_ORIGINS": cors_origins,
+        "CORS_URLS_REGEX": r"^/api/",
+        "CORS_ALLOW_HEADERS": [
+            *("accept", "authorization", "content-type", "idempotency-key", "if-match", "if-none-match"),
+            *("traceparent", "x-organization", "x-request-id"),
+        ],
+        "CORS_EXPOSE_HEADERS": [
+            *("ETag", "Idempotent-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"),
+            "X-Request-ID",
+        ],
+        "CORS_PREFLIGHT_MAX_AGE": 3600,
+        "SESSION_COOKIE_SECURE": is_https,
+        "CSRF_COOKIE_SECURE": is_https,
+        "SECURE_HSTS_SECONDS": 365 * 24 * 3600 if is_https else 0,
+        "SECURE_HSTS_INCLUDE_SUBDOMAINS": is_https,
+        "SECURE_HSTS_PRELOAD": is_https,
+        "RATELIMIT_USE_CACHE": "door",
+        "LOGIN_REDIRECT_URL": "admin:index",
+    }
+
+
+def templates(base: Path) -> list[dict[str, Any]]:
+    """Return TEMPLATES: ours first; those of Unfold and of Django's admin are loaded with a nonce."""
+    names = ["django.template.context_processors.request"]
+    names += ["django.contrib.auth.context_processors.auth", "django.contrib.messages.context_processors.messages"]
+    loaders = ["django.template.loaders.filesystem.Loader", "core.headers.NonceLoader"]
+    return [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "DIRS": [base / "templates"],
+            "OPTIONS": {
+                "context_processors": names,
+                "loaders": [("django.template.loaders.cached.Loader", loaders)],
+            },
+        }
+    ]

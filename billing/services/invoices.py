@@ -86,12 +86,12 @@ def issue_for_period(
 
 
 def enqueue_collection(invoice: Invoice, *, attempt: int, now: datetime) -> None:
-    """Have the invoice charged to the customer's payment method, by a job."""
+    """Have the invoice charged to the customer's payment method, by a job. The payment's operation key makes each
+    attempt happen once, so the job needs no key of its own."""
     jobs.enqueue(
         "billing.collect_invoice",
         {"invoice_id": str(invoice.pk), "attempt": attempt, "now": now.isoformat()},
         actor=SYSTEM,
-        unique_key=f"collect:{invoice.pk}:{attempt}",
         organization_id=invoice.customer.organization_id,
     )
 

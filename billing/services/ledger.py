@@ -80,23 +80,22 @@ def _accounts(billing_entity_id: UUID, keys: set[_Key]) -> dict[_Key, UUID]:
     """Return the ids of the accounts, which are opened when they are first needed (in one order, so that two writers
     who open the same accounts never wait for each other in a circle)."""
     found = _find(billing_entity_id, keys)
-    missing = sorted((key for key in keys if key not in found), key=str)
-    if not missing:
-        return found
-    LedgerAccount.objects.bulk_create(
-        (
-            LedgerAccount(
-                billing_entity_id=billing_entity_id,
-                code=code,
-                currency=currency,
-                customer_id=customer,
-                provider=provider,
-            )
-            for code, currency, customer, provider in missing
-        ),
-        ignore_conflicts=True,
-    )
-    return _find(billing_entity_id, keys)
+    missing = [
+        LedgerAccount(
+            billing_entity_id=billing_entity_id, code=code, currency=currency, customer_id=customer, provider=provider
+        )
+        for code, currency, customer, provider in sorted((key for key in keys if key not in found), key=str)
+    ]
+    if missing:
+        # Where another writer was faster its row is touched, which returns its id without one more question.
+        LedgerAccount.objects.bulk_create(
+            missing,
+            update_conflicts=True,
+            unique_fields=["billing_entity", "code", "currency", "customer", "provider"],
+            update_fields=["updated_at"],
+        )
+        found |= {(row.code, row.currency, row.customer_id, row.provider): row.pk for row in missing}
+    return found
 
 
 def _find(billing_entity_id: UUID, keys: set[_Key]) -> dict[_Key, UUID]:

@@ -155,11 +155,13 @@ def renew(*, actor: Actor, subscription: Subscription, now: datetime) -> Renewal
         finish(events.SUBSCRIPTION_CANCELED, actor=actor, subscription=subscription, watch=watch, now=now)
         return Renewal(subscription, None)
     subscription.status = target(subscription, "renew")
-    old = cadence_of(subscription)
-    apply_pending(actor=actor, subscription=subscription, now=now)
     cadence = cadence_of(subscription)
-    if cadence != old:
-        subscription.billing_anchor = subscription.current_period_end
+    if subscription.pending_price_id is not None:
+        old = cadence
+        apply_pending(actor=actor, subscription=subscription, now=now)
+        cadence = cadence_of(subscription)
+        if cadence != old:
+            subscription.billing_anchor = subscription.current_period_end
     period = cadence.next_period(subscription.billing_anchor, subscription.current_period_end)
     subscription.current_period_start, subscription.current_period_end = period.start, period.end
     finish(events.SUBSCRIPTION_RENEWED, actor=actor, subscription=subscription, watch=watch, now=now)

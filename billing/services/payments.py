@@ -135,7 +135,7 @@ def _intend(invoice: Invoice, method: PaymentMethod | None, money: Money | None,
             raise AmountTooLarge(f"{due} is due, {money} is too much.", amount_due_minor=due.minor)
         method = _usable(invoice, method)
         payment = Payment(
-            customer_id=invoice.customer_id,
+            customer=invoice.customer,
             billing_entity_id=invoice.billing_entity_id,
             payment_method=method,
             provider=method.provider,
@@ -209,6 +209,7 @@ def _write(*, actor: Actor, payment: Payment, result: ChargeResult, now: datetim
         payment = payment.refreshed_for_update()
         if not payment.is_in_flight:
             return payment
+        invoice.customer = payment.customer
         before = {"status": payment.status}
         payment.provider_reference, payment.lease_until = result.reference, None
         if result.is_success:

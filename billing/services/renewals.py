@@ -67,7 +67,6 @@ def renew(*, actor: Actor, subscription: Subscription, period_end: datetime, now
     if renewal.period is None:
         return None
     renewed = renewal.subscription
-    renewed.customer = locked.customer
     if renewed.current_period_end <= now:
         payload, key = _renewal(renewed.pk, renewed.current_period_end, now)
         jobs.enqueue(RENEW, payload, actor=SYSTEM, unique_key=key, organization_id=renewed.customer.organization_id)

@@ -55,8 +55,15 @@ class Entity(models.Model):
         super().save(*args, **kwargs)
 
     def refreshed_for_update(self) -> Self:
-        """Return this row as it stands now, locked until the transaction ends."""
-        return type(self)._base_manager.select_for_update(of=("self",)).get(pk=self.pk)
+        """Return this row as it stands now, locked until the transaction ends. Related rows that were loaded stay
+        loaded, where it still names the same ones: they are not locked, and asking for them again costs a query."""
+        row = type(self)._base_manager.select_for_update(of=("self",)).get(pk=self.pk)
+        for relation in self._meta.concrete_fields:
+            if not isinstance(relation, models.ForeignKey) or not relation.is_cached(self):
+                continue
+            if getattr(row, relation.attname) == getattr(self, relation.attname):
+                relation.set_cached_value(row, relation.get_cached_value(self))
+        return row
 
 
 class AppendOnly(models.Model):

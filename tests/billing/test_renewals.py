@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit.models import Event
 from billing.models import Invoice, InvoiceReason, Payment
@@ -166,3 +168,20 @@ def test_is_active_after_the_first_invoice_is_paid() -> None:
 def test_is_run_by_staff_and_the_product_only() -> None:
     with pytest.raises(Forbidden):
         renewals.enqueue_due(actor=ANONYMOUS, now=NOW)
+
+
+def test_asks_the_database_a_known_number_of_times_for_each_renewal() -> None:
+    """Thousands run in one night: whoever adds a query here should mean it."""
+    owner = factories.customer()
+    for _ in range(2):
+        factories.subscription(owner, factories.price())
+    renewals.enqueue_due(actor=SYSTEM, now=NOW)
+    first, second = Job.objects.order_by("id").values_list("pk", flat=True)
+    jobs.run_inline(first)
+    with CaptureQueriesContext(connection) as renewal:
+        jobs.run_inline(second)
+    first, second = Job.objects.filter(state="queued").order_by("id").values_list("pk", flat=True)
+    jobs.run_inline(first)
+    with CaptureQueriesContext(connection) as collection:
+        jobs.run_inline(second)
+    assert (len(renewal) <= 26, len(collection) <= 28) == (True, True), (len(renewal), len(collection))

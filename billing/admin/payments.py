@@ -16,7 +16,15 @@ from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin_html import NOTHING, link, money, state
 
 SHOWN = 50
-_TRANSFER_FACTS = ("provider", "provider_reference", "failure", "attempt_count", "succeeded_at", "failed_at")
+_TRANSFER_FACTS = (
+    "provider",
+    "provider_reference",
+    "failure",
+    "failure_code",
+    "attempt_count",
+    "succeeded_at",
+    "failed_at",
+)
 
 
 class TransferAdmin(EntityAdmin):
@@ -34,7 +42,7 @@ class TransferAdmin(EntityAdmin):
 
     @display(description="Failure")
     def failure(self, obj: Payment | Refund) -> object:
-        return " – ".join(part for part in (obj.failure_code, obj.failure_message) if part) or NOTHING
+        return obj.failure_message or obj.failure_code.replace("_", " ") or NOTHING
 
     def get_states(self, obj: Payment | Refund) -> Sequence[object]:
         return [state(obj.status)]

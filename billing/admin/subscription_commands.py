@@ -214,7 +214,7 @@ SUBSCRIPTION_COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "cancel",
-        "Cancel",
+        "Cancel subscription",
         "billing.subscription.cancel",
         _cancel,
         _when("cancel", "cancel_at_period_end"),

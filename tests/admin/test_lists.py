@@ -17,9 +17,9 @@ pytestmark = pytest.mark.django_db
 
 LISTS = [
     "billing_customer", "billing_subscription", "billing_invoice", "billing_payment", "billing_refund",
-    "billing_product", "billing_price", "billing_ledgerentry", "billing_billingentity", "accounts_user", "accounts_organization",
-    "accounts_membership", "accounts_invitation", "accounts_session", "accounts_apikey", "audit_event",
-    "audit_follower", "core_job", "core_schedule",
+    "billing_product", "billing_price", "billing_ledgerentry", "billing_billingentity", "accounts_user",
+    "accounts_organization", "accounts_membership", "accounts_invitation", "accounts_session", "accounts_apikey",
+    "audit_event", "audit_follower", "core_job", "core_schedule",
 ]  # fmt: skip
 
 

@@ -1,0 +1,210 @@
+"""A staff member's way through the admin in a real browser, against the running server; it leaves pictures behind.
+
+The pictures lie in `tests/pictures/`, or where the variable PICTURES says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from billing.models import Payment, Subscription
+from billing.services import payments
+from core import clock
+from core.actor import SYSTEM
+from tests.billing import factories
+from tests.cast import PASSWORD
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PICTURES = Path(os.environ.get("PICTURES") or Path(__file__).resolve().parent.parent / "pictures")
+REASON = "Moved to fibre; agreed on the phone"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: install it (Debian: apt install chromium)"),
+]
+
+
+@pytest.fixture
+def url(processes: Any) -> str:
+    return str(processes.web().url)
+
+
+@pytest.fixture
+def browse(url: str) -> Iterator[Callable[..., Any]]:
+    """`browse(way)` runs `way(page, picture)` in a browser of its own process; faults on any page fail the test.
+
+    Playwright keeps an event loop in its thread, in which Django refuses to ask the database: what is to be checked
+    there is checked after it.
+    """
+
+    def go(way: Callable[[Any, Callable[[str], None]], None], *, scheme: str = "light", expected: str = "") -> None:
+        from playwright.sync_api import sync_playwright
+
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        faults: list[str] = []
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, base_url=url)
+            page = context.new_page()
+            page.set_default_timeout(10_000)
+            page.on("pageerror", lambda fault: faults.append(str(fault)))
+            page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+
+            def picture(name: str) -> None:
+                page.wait_for_load_state("networkidle")
+                page.screenshot(path=PICTURES / f"{name}.png")
+
+            way(page, picture)
+            browser.close()
+        assert not [fault for fault in faults if not expected or expected not in fault]
+
+    return go
+
+
+@pytest.fixture
+def story(db: None) -> dict[str, Any]:
+    """A small company: one paying customer, one whose card is declined, two prices."""
+    start = clock.now() - timedelta(days=10)
+    entity = factories.entity(invoice_prefix="INV")
+    hope = factories.customer(
+        name="7590-VHVEG", email="hope@example.com", external_id="7590-VHVEG", source="telco", billing_entity=entity
+    )
+    product = factories.price(amount_minor=2985).product
+    running = factories.subscription(hope, product.prices.get(), start=start)
+    dearer = factories.price(amount_minor=4995, product=product)
+    for number in range(12):
+        other = factories.customer(
+            name=f"Customer {number}",
+            email=f"customer{number}@example.com",
+            billing_entity=entity,
+            token="tok_card_declined" if number % 5 == 0 else "tok_success",
+        )
+        began = start - timedelta(days=25 * number)
+        invoice = factories.invoice(other, running=factories.subscription(other, dearer, start=began))
+        payments.create(actor=SYSTEM, invoice=invoice, operation_key=f"story:{number}", now=clock.now())
+    invoice = factories.invoice(hope, running=running)
+    payment = payments.create(actor=SYSTEM, invoice=invoice, operation_key="story", now=clock.now())
+    return {"customer": hope, "subscription": running, "payment": payment, "price": dearer, "invoice": invoice}
+
+
+def sign_in(page: Any, person_email: str) -> None:
+    page.goto("/admin/")
+    page.fill("[name=username]", person_email)
+    page.fill("[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(re.compile("/admin/$"))
+
+
+def test_goes_the_way_of_a_staff_member(browse, staff: User, story: dict[str, Any]):
+    def way(page: Any, picture: Callable[[str], None]) -> None:
+        page.goto("/admin/")
+        picture("sign-in")
+        sign_in(page, staff.email)
+        assert page.locator("canvas").count() == 3
+        picture("dashboard")
+
+        page.keyboard.press("Control+k")
+        page.keyboard.type("7590", delay=30)
+        page.wait_for_selector(".ch-palette__one")
+        picture("palette")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("h1:has-text('7590-VHVEG')")
+        picture("customer")
+
+        page.click("section:has(h2:has-text('Subscriptions')) a.ch-id")
+        page.click(".ch-commands >> text=Change plan")
+        page.click(".select2-selection")
+        page.keyboard.type("49.95")
+        page.keyboard.press("Enter")
+        page.fill("[name=reason]", REASON)
+        page.click("text=Continue")
+        page.wait_for_selector("text=What will happen")
+        picture("change-plan")
+        page.click("button[name=confirm]")
+        page.wait_for_selector("text=The plan change is noted.")
+        picture("subscription")
+
+        page.goto(f"/admin/billing/payment/{story['payment'].pk}/change/")
+        page.click(".ch-commands >> text=Refund")
+        page.fill("[name=amount]", "9.85")
+        page.fill("[name=reason]", "Outage in March")
+        page.click("text=Continue")
+        page.wait_for_selector("text=What will happen")
+        picture("refund")
+        page.dblclick("button[name=confirm]")
+        page.wait_for_selector("text=$9.85 was given back.")
+        picture("payment")
+
+        page.goto(f"/admin/billing/customer/{story['customer'].pk}/history/")
+        page.wait_for_selector(f"text={REASON}")
+        page.wait_for_selector("text=Outage in March")
+        picture("timeline")
+        page.goto("/admin/billing/customer/")
+        picture("customers")
+
+    browse(way)
+    assert Subscription.objects.get(pk=story["subscription"].pk).pending_price == story["price"]
+    refund = Payment.objects.get(pk=story["payment"].pk).refunds.get()
+    assert (refund.status, refund.amount_minor) == ("succeeded", 985)
+
+
+def test_shows_the_dark_side_and_the_empty_house(browse, staff: User):
+    def way(page: Any, picture: Callable[[str], None]) -> None:
+        sign_in(page, staff.email)
+        page.wait_for_selector("text=No customers yet: import them")
+        picture("dashboard-empty")
+        page.goto("/admin/billing/customer/")
+        page.wait_for_selector("text=No customers yet")
+        picture("customers-empty")
+
+    browse(way, scheme="dark")
+
+
+def test_opens_a_pasted_id_at_once_and_copies_one(browse, staff: User, story: dict[str, Any]):
+    def way(page: Any, picture: Callable[[str], None]) -> None:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        sign_in(page, staff.email)
+        page.evaluate(f"navigator.clipboard.writeText('{story['invoice'].public_id}')")
+        page.keyboard.press("/")
+        page.keyboard.press("Control+v")
+        page.wait_for_selector(f"h1:has-text('Invoice {story['invoice'].number}')")
+        page.click(".ch-head [data-copy]")
+        page.wait_for_selector(".ch-copy--done")
+        assert page.evaluate("navigator.clipboard.readText()") == story["invoice"].public_id
+        picture("invoice")
+
+    browse(way)
+
+
+def test_shows_a_refusal_and_keeps_what_was_typed(browse, staff: User, story: dict[str, Any]):
+    def way(page: Any, picture: Callable[[str], None]) -> None:
+        sign_in(page, staff.email)
+        where = f"/admin/billing/subscription/{story['subscription'].pk}/do/suspend/"
+        page.goto(where)
+        page.fill("[name=reason]", "Chargeback")
+        page.click("text=Continue")
+        page.wait_for_selector("button[name=confirm]")
+        meanwhile = page.context.new_page()
+        meanwhile.goto(where)
+        meanwhile.fill("[name=reason]", "Chargeback")
+        meanwhile.click("text=Continue")
+        meanwhile.click("button[name=confirm]")
+        meanwhile.wait_for_selector("text=Access is suspended.")
+        with page.expect_response(lambda reply: reply.request.method == "POST") as answered:
+            page.click("button[name=confirm]")
+        assert answered.value.status == 409
+        page.wait_for_selector("[role=alert]")
+        assert page.input_value("[name=reason]") == "Chargeback"
+        picture("refusal")
+
+    browse(way, expected="status of 409")  # Chromium notes the status of the answer as a fault

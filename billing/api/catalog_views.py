@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import django_filters
 
@@ -11,10 +12,28 @@ from billing.errors import PriceInUse
 from billing.models import Interval, Price, Product
 from billing.selectors import catalog
 from billing.services import prices, products
+from core import cache
 from core.api.filters import BooleanFilter, EntityFilterSet, PublicIdFilter
+from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.viewsets import EntityViewSet, operation
 from core.money import Money
+
+
+class CatalogViewSet(EntityViewSet):
+    """Lists are remembered, apart for staff and for everybody else, until a product or price changes."""
+
+    tag = "catalogue"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Reply:
+        viewer = "staff" if request.actor.is_staff or request.actor.is_system else "signed in"
+        query = urlencode(sorted((name, value) for name, values in request.GET.lists() for value in values))
+        key = f"{request._request.get_host()}{request._request.path}?{query}"
+
+        def produce() -> Any:
+            return super(CatalogViewSet, self).list(request, *args, **kwargs).data
+
+        return Reply(cache.remember("catalogue_list", key, produce, viewer=viewer))
 
 
 class ProductFilters(EntityFilterSet):
@@ -25,8 +44,7 @@ class ProductFilters(EntityFilterSet):
         fields: list[str] = []
 
 
-class ProductViewSet(EntityViewSet):
-    tag = "catalogue"
+class ProductViewSet(CatalogViewSet):
     queryset = Product.objects.all()
     serializer_class = s.ProductSerializer
     filterset_class = ProductFilters
@@ -56,8 +74,7 @@ class PriceFilters(EntityFilterSet):
         fields: list[str] = []
 
 
-class PriceViewSet(EntityViewSet):
-    tag = "catalogue"
+class PriceViewSet(CatalogViewSet):
     queryset = Price.objects.all()
     serializer_class = s.PriceSerializer
     filterset_class = PriceFilters

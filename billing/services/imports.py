@@ -15,6 +15,7 @@ from billing.permissions import CUSTOMER_IMPORT
 from billing.services import products
 from billing.services.changes import facts
 from billing.states import Status
+from core import cache
 from core.access import require
 from core.actor import Actor
 from core.commands import command
@@ -139,7 +140,10 @@ def _prices(*, actor: Actor, product: Product, mapping: Mapping, amounts: set[Mo
         for key, money in keys.items()
         if money not in found
     ]
+    if not made:
+        return found
     Price.objects.bulk_create(made)
+    cache.invalidate("catalogue_list")
     after = [facts(price, "product_id", "amount_minor", "currency", "interval", "interval_count") for price in made]
     entries = [Entry(events.PRICE_CREATED, price, after=fact) for price, fact in zip(made, after, strict=True)]
     record_many(entries, actor=actor)

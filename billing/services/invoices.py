@@ -177,6 +177,14 @@ def void(*, actor: Actor, invoice: Invoice, reason: str, now: datetime) -> Invoi
     return invoice
 
 
+def void_unpaid(*, subscription: Subscription, reason: str, now: datetime) -> None:
+    """Void the open invoices of a subscription of which nothing was paid: a step of the command that ends it before its
+    first payment. Raises PaymentInProgress. Events: `billing.invoice.voided`."""
+    unpaid = Invoice.objects.filter(lines__subscription=subscription, status=InvoiceStatus.OPEN, amount_paid_minor=0)
+    for invoice in unpaid.distinct():
+        void(actor=SYSTEM, invoice=invoice, reason=reason, now=now)
+
+
 @command("billing.invoice.mark_uncollectible")
 def mark_uncollectible(*, actor: Actor, invoice: Invoice, reason: str, now: datetime) -> Invoice:
     """Give up collecting: what is still due becomes bad debt. It can still be paid. Staff only.

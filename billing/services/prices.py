@@ -9,6 +9,7 @@ from billing.errors import PriceInUse
 from billing.models import Price, Product
 from billing.permissions import PRICE_MANAGE
 from billing.services.changes import Watch, facts
+from core import cache
 from core.access import require
 from core.actor import Actor
 from core.commands import command
@@ -49,6 +50,7 @@ def create(
         is_listed=is_listed,
         lookup_key=lookup_key or None,
     )
+    cache.invalidate("catalogue_list")
     record(events.PRICE_CREATED, actor=actor, subject=price, after=facts(price, "product_id", *_PROMISED, *_FREE))
     return price
 
@@ -78,6 +80,7 @@ def update(*, actor: Actor, price: Price, changes: dict[str, Any]) -> Price:
     if "lookup_key" in changed:
         _check_lookup_key(price.lookup_key)
     price.save(update_fields=changed)
+    cache.invalidate("catalogue_list")
     record(events.PRICE_UPDATED, actor=actor, subject=price, before=watch.before, after=watch.after)
     return price
 

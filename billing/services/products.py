@@ -8,6 +8,7 @@ from billing import events
 from billing.models import Product
 from billing.permissions import PRODUCT_MANAGE
 from billing.services.changes import Watch, facts
+from core import cache
 from core.access import require
 from core.actor import Actor
 from core.commands import command
@@ -21,6 +22,7 @@ def create(*, actor: Actor, name: str, description: str = "", is_active: bool = 
     """Create a product. Event: `billing.product.created`."""
     require(actor, PRODUCT_MANAGE.name)
     product = Product.objects.create(name=name, description=description, is_active=is_active)
+    cache.invalidate("catalogue_list")
     record(events.PRODUCT_CREATED, actor=actor, subject=product, after=facts(product, *_FIELDS))
     return product
 
@@ -36,5 +38,6 @@ def update(*, actor: Actor, product: Product, changes: dict[str, Any]) -> Produc
         setattr(product, field, value)
     if watch.fields:
         product.save(update_fields=watch.fields)
+        cache.invalidate("catalogue_list")
         record(events.PRODUCT_UPDATED, actor=actor, subject=product, before=watch.before, after=watch.after)
     return product

@@ -224,11 +224,18 @@ def change_plan(
 def cancel(
     *, actor: Actor, subscription: Subscription, now: datetime, at_period_end: bool = True, reason: str = ""
 ) -> Subscription:
-    """Cancel at the period's end, or at once. Events: `billing.subscription.cancellation_scheduled`, `.canceled`."""
+    """Cancel at the period's end, or at once (what still waited for its first payment is then not owed any more; a
+    payment under way raises `PaymentInProgress`).
+
+    Events: `billing.subscription.cancellation_scheduled` or `.canceled`.
+    """
     require(actor, SUBSCRIPTION_CANCEL.name, subscription)
     subscription = subscription.refreshed_for_update()
     watch = Watch(subscription, *WATCHED)
+    was_incomplete = subscription.status == Status.INCOMPLETE
     subscription.status = target(subscription, "cancel_at_period_end" if at_period_end else "cancel")
+    if was_incomplete:
+        invoices.void_unpaid(subscription=subscription, reason="Cancelled before the first payment.", now=now)
     subscription.canceled_at = now
     subscription.cancel_reason = reason
     event = events.SUBSCRIPTION_CANCELLATION_SCHEDULED

@@ -83,3 +83,16 @@ def test_refuses_a_stale_edit(api: Any, staff: Any, product: Product) -> None:
     assert client.patch(url, {"name": "Second"}, HTTP_IF_MATCH=tag).status_code == 200
     reply = client.patch(url, {"name": "Third"}, HTTP_IF_MATCH=tag)
     assert (reply.status_code, reply.json()["code"]) == (412, "stale_version")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_shows_a_change_at_once(api: Any, staff: Any, owner: Any, product: Product) -> None:
+    mine, theirs = api(owner), api(staff)
+    hidden = factories.price(product=product, is_listed=False)
+    assert len(theirs.get("/api/v1/prices").json()["data"]) == 1
+    assert mine.get("/api/v1/prices").json()["data"] == []  # not what staff were shown
+    assert mine.get("/api/v1/products").json()["data"][0]["name"] == "Team plan"
+    theirs.patch(f"/api/v1/products/{product.public_id}", {"name": "Renamed"})
+    theirs.patch(f"/api/v1/prices/{hidden.public_id}", {"is_listed": True})
+    assert mine.get("/api/v1/products").json()["data"][0]["name"] == "Renamed"
+    assert len(mine.get("/api/v1/prices").json()["data"]) == 1

@@ -234,3 +234,14 @@ def test_takes_as_many_queries_for_fifty_as_for_five(
         factories.subscription(customer, price)
     with django_assert_num_queries(len(few)):
         assert len(mine.get(f"{URL}?limit=50").json()["data"]) == 50
+
+
+def test_owes_nothing_when_cancelled_before_the_first_payment(mine: Any, customer: Customer, price: Price) -> None:
+    customer.default_payment_method = None
+    customer.save()
+    waiting = subscribe(mine, customer, price)
+    assert waiting.json()["status"] == "incomplete"
+    subscription = Subscription.objects.get()
+    assert command(mine, subscription, "cancel").status_code == 409  # there is no period to end
+    assert command(mine, subscription, "cancel", at_period_end=False).json()["status"] == "canceled"
+    assert Invoice.objects.get().status == "void"

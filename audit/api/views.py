@@ -16,6 +16,7 @@ from audit.models import Event
 from audit.selectors.reading import Readable, readable
 from core import context, ids
 from core.access import allows, require
+from core.actor import Actor
 from core.api.fields import PublicIdField
 from core.api.filters import PublicIdFilter, filtered
 from core.api.pagination import CursorPage
@@ -25,14 +26,14 @@ from core.api.viewsets import EntityViewSet
 from core.models import entities_by_prefix, entities_by_type
 
 
-class NamedSerializer(serializers.Serializer):
+class NamedSerializer(serializers.Serializer):  # type: ignore[type-arg]  # not subscriptable at run time
     """Something named by type and id."""
 
     type = serializers.CharField(help_text="What it is: `user`, `subscription`, …")
     id = serializers.CharField(allow_null=True, help_text="Its public id; null for the system and for the anonymous.")
 
 
-class EventSerializer(serializers.Serializer):
+class EventSerializer(serializers.Serializer):  # type: ignore[type-arg]  # not subscriptable at run time
     id = PublicIdField(Event.id_prefix)
     type = serializers.CharField(help_text="`app.object.past_tense`; the reference lists all.")
     schema_version = serializers.IntegerField()
@@ -43,8 +44,10 @@ class EventSerializer(serializers.Serializer):
     subject = NamedSerializer()
     before = serializers.DictField(allow_null=True)
     after = serializers.DictField(allow_null=True)
-    data = serializers.DictField()
-    context = serializers.DictField(help_text="request_id, trace_id, source, idempotency_key, reason, ip, user_agent.")
+    data = serializers.DictField()  # type: ignore[assignment]  # a member of the reply, not the serializer's own
+    context = serializers.DictField(  # type: ignore[assignment]
+        help_text="request_id, trace_id, source, idempotency_key, reason, ip, user_agent."
+    )
     command_id = serializers.UUIDField(allow_null=True, help_text="Events of one command share it.")
     hidden = serializers.ListField(
         child=serializers.CharField(), help_text="Personal fields that you may not read, or whose person was erased."
@@ -113,18 +116,20 @@ class EventViewSet(EntityViewSet):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Reply:
         rows = filtered(EventFilters, request.GET, self.get_queryset())
         page = CursorPage().page(rows, request._request, self.ordering)
-        return Reply(page.document(self._written(page.rows)))
+        return Reply(page.document(_written(page.rows, request.actor)))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Reply:
-        return Reply(self._written([self.entity()])[0])
+        return Reply(_written([self.entity()], request.actor)[0])
 
     def check_version(self, obj: Any) -> Any:
         """An event has no versions: it never changes."""
         return obj
 
-    def _written(self, rows: list[Event]) -> list[dict[str, Any]]:
-        may = allows(self.request.actor, "audit.personal.read")
-        return [_document(item) for item in readable(rows, may_read_personal=may)]
+
+def _written(rows: list[Event], actor: Actor) -> list[dict[str, Any]]:
+    """What is shown of events: personal fields in clear for who may read them."""
+    may = allows(actor, "audit.personal.read")
+    return [_document(item) for item in readable(rows, may_read_personal=may)]
 
 
 def _document(item: Readable) -> dict[str, Any]:

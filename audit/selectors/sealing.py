@@ -52,7 +52,10 @@ def holders() -> list[Holder]:
     transaction number, seen by all roles; what it runs is seen only of one's own role."""
     with connection.cursor() as cursor:
         cursor.execute(_HOLDERS)
-        return [Holder(*row[:4], seconds=row[4] or 0.0, query=row[5]) for row in cursor.fetchall()]
+        return [
+            Holder(kind, name, application, state, seconds or 0.0, query)
+            for kind, name, application, state, seconds, query in cursor.fetchall()
+        ]
 
 
 def lag() -> Lag:

@@ -23,14 +23,16 @@ from core.models import Job, JobState
 _FOR_STAFF_ONLY = {"exception", "traceback"}
 
 
-class ProblemSerializer(serializers.Serializer):
+class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]  # not subscriptable at run time
     """Why the last attempt failed."""
 
     code = serializers.CharField()
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField(required=False)
-    errors = serializers.ListField(child=serializers.DictField(), required=False)
+    errors = serializers.ListField(  # type: ignore[assignment]  # a member of the reply
+        child=serializers.DictField(), required=False
+    )
 
 
 class JobSerializer(EntitySerializer):

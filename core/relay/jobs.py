@@ -127,7 +127,8 @@ def queued_messages() -> int:
 def _depth(broker: Connection, name: str) -> int:
     try:
         with broker.channel() as channel:
-            return int(channel.queue_declare(queue=name, passive=True).message_count)
+            declared = channel.queue_declare(queue=name, passive=True)  # type: ignore[attr-defined]
+            return int(declared.message_count)
     except Exception as fault:
         # An empty queue of Redis does not exist; its transport tells so in the text, AMQP in the code.
         if getattr(fault, "code", None) == 404 or str(fault.args[:1]) == "('404',)":

@@ -205,9 +205,9 @@ def test_seals_everything_once_however_often_relays_are_killed(processes, write)
 
     def keep_writing() -> None:
         while not is_over.is_set():
-            with pytest.raises(ZeroDivisionError), transaction.atomic():
+            with transaction.atomic():
                 write()
-                raise ZeroDivisionError
+                transaction.set_rollback(True)
             write()
             written.append(1)
             time.sleep(random.uniform(0, 0.01))

@@ -86,16 +86,11 @@ def _accounts(billing_entity_id: UUID, keys: set[_Key]) -> dict[_Key, UUID]:
         )
         for code, currency, customer, provider in sorted((key for key in keys if key not in found), key=str)
     ]
-    if missing:
-        # Where another writer was faster its row is touched, which returns its id without one more question.
-        LedgerAccount.objects.bulk_create(
-            missing,
-            update_conflicts=True,
-            unique_fields=["billing_entity", "code", "currency", "customer", "provider"],
-            update_fields=["updated_at"],
-        )
-        found |= {(row.code, row.currency, row.customer_id, row.provider): row.pk for row in missing}
-    return found
+    if not missing:
+        return found
+    # Another writer may open the same ones at this moment: whose rows they are is known by asking once more.
+    LedgerAccount.objects.bulk_create(missing, ignore_conflicts=True)
+    return _find(billing_entity_id, keys)
 
 
 def _find(billing_entity_id: UUID, keys: set[_Key]) -> dict[_Key, UUID]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Protocol
 
 from core.errors import InvalidTransition
@@ -100,9 +101,14 @@ WHILE_SUSPENDED = frozenset({"unsuspend", "cancel", "cancel_at_period_end", "und
 class Standing(Protocol):
     """What the table needs to know of a subscription."""
 
-    status: str
-    access: str
-    cancel_at_period_end: bool
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def access(self) -> str: ...
+
+    @property
+    def cancel_at_period_end(self) -> bool: ...
 
 
 def true_status(subscription: Standing) -> str:
@@ -136,7 +142,22 @@ def is_allowed(subscription: Standing, command: str) -> bool:
 
 def allowed_commands(subscription: Standing) -> list[str]:
     """Return what may be asked for now, in alphabetical order."""
-    return sorted(command for command in PUBLIC_COMMANDS if is_allowed(subscription, command))
+    axes = Axes(str(subscription.status), str(subscription.access), subscription.cancel_at_period_end)
+    return list(_allowed_commands(axes))
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """All that the table asks of a subscription: few combinations, so that lists look them up."""
+
+    status: str
+    access: str
+    cancel_at_period_end: bool
+
+
+@cache
+def _allowed_commands(axes: Axes) -> tuple[str, ...]:
+    return tuple(sorted(command for command in PUBLIC_COMMANDS if is_allowed(axes, command)))
 
 
 def target(subscription: Standing, command: str) -> Status:

@@ -14,6 +14,7 @@ import uuid_utils
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 _SHAPE = re.compile(r"(?P<prefix>[a-z]{2,8})_(?P<suffix>[0-7][0-9a-hjkmnp-tv-z]{25})")
 
 
@@ -28,11 +29,11 @@ def new_id() -> UUID:
 
 def encode(prefix: str, value: UUID) -> str:
     """Return the public form of `value`: `prefix`, an underscore, 26 characters."""
-    number, characters = value.int, []
-    for _ in range(26):
-        characters.append(_ALPHABET[number & 31])
-        number >>= 5
-    return f"{prefix}_{''.join(reversed(characters))}"
+    number, pairs = value.int, []
+    for _ in range(13):
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    return f"{prefix}_{''.join(reversed(pairs))}"
 
 
 def split(text: str) -> tuple[str, UUID]:

@@ -47,7 +47,7 @@ class SubscriptionFilters(EntityFilterSet):
 
 class SubscriptionViewSet(BillingViewSet):
     tag = "subscriptions"
-    queryset = Subscription.objects.select_related("customer").prefetch_related("items")
+    queryset = Subscription.objects.prefetch_related("items")
     serializer_class = _ROW
     filterset_class = SubscriptionFilters
     view_permission = SUBSCRIPTION_VIEW.name

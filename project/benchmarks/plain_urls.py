@@ -32,7 +32,7 @@ class SubscriptionSerializer(serializers.ModelSerializer[Subscription]):
 
 
 class SubscriptionViewSet(viewsets.ReadOnlyModelViewSet[Subscription]):
-    queryset = Subscription.objects.select_related("customer").prefetch_related("items__price")
+    queryset = Subscription.objects.prefetch_related("items")
     serializer_class = SubscriptionSerializer
     pagination_class: Any = NewestFirst
 

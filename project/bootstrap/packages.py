@@ -129,6 +129,8 @@ def _make_environment(environment: Path) -> None:
 def _installers(python: Path) -> list[list[str]]:
     """Return the commands to try, in order: uv on the PATH, uv from the index, pip."""
     uv = ["pip", "install", "--quiet", "--python", str(python)]
+    if sys.dont_write_bytecode:  # else every start would compile every module again
+        uv.append("--compile-bytecode")
     found = shutil.which("uv")
     if found:
         first = [[found, *uv]]

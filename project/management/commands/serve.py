@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from core.management.commands.dev import fresh_metrics_folder
+from project.management.commands.dev import fresh_metrics_folder
 from core.static_files import collect_when_needed
 
 STOP_SECONDS = 30

@@ -41,8 +41,12 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Make a staff member with all rights (what `manage.py createsuperuser` calls)."""
-        return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+        """Make a staff member with all rights, whose address is taken as proven (`manage.py createsuperuser`)."""
+        from allauth.account.models import EmailAddress
+
+        user = self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        return user
 
 
 class User(Entity, AbstractBaseUser, PermissionsMixin):

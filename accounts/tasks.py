@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from accounts.providers import session_cache
-from accounts.services import invitations, mails
+from accounts.services import invitations, mails, sessions
 from core import redis
-from core.jobs import JobRun, job
+from core.jobs import JobRun, Priority, job
+from core.schedules import schedule
+
+FORGET_JOB = "accounts.forget_old_sessions"
 
 
 @job(mails.JOB, max_attempts=5, backoff=5.0, time_limit=60)
@@ -28,3 +31,12 @@ def doubt_sessions(run: JobRun) -> None:
     """Write the doubts that Redis did not take: what it says of these sessions and keys may be older than the truth."""
     if not session_cache.doubt(run.payload["keys"]):
         raise redis.Unavailable("Redis is still away.")
+
+
+@job(FORGET_JOB, priority=Priority.LOW)
+def forget_old_sessions(run: JobRun) -> dict[str, Any]:
+    """Delete what is left of sessions that ended a month ago."""
+    return {"forgotten": sessions.forget_old(run.now)}
+
+
+schedule(FORGET_JOB, kind=FORGET_JOB, cron="17 3 * * *")

@@ -14,7 +14,7 @@ from uuid import UUID
 from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts import events
 from accounts.actors import actor_of_user
@@ -31,6 +31,8 @@ from core.actor import SYSTEM, Actor
 from core.commands import command
 
 GRACE = timedelta(seconds=10)
+KEPT = timedelta(days=30)
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,17 @@ def end_all(
     if except_session_id is not None:
         sessions = sessions.exclude(pk=except_session_id)
     return _end(sessions, actor=actor, reason=reason, now=now)
+
+
+def forget_old(now: datetime) -> int:
+    """Delete sessions that ended or expired more than `KEPT` ago, 500 at a time; return how many. What happened stays
+    in the event log."""
+    too_old = Session.objects.filter(Q(ended_at__lt=now - KEPT) | Q(ended_at=None, expires_at__lt=now - KEPT))
+    forgotten = 0
+    while batch := list(too_old.values_list("pk", flat=True)[:_BATCH]):
+        Session.objects.filter(pk__in=batch).delete()
+        forgotten += len(batch)
+    return forgotten
 
 
 def doubt_sessions_of(user_id: UUID) -> None:

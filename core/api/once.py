@@ -75,7 +75,9 @@ def _scope(request: Request) -> str:
     actor = request.actor
     who = f"address:{context.current().ip}" if actor.is_anonymous else actor.principal
     behalf = actor.on_behalf_of.principal if actor.on_behalf_of else ""
-    return idempotency.digest(who, behalf, context.current().organization_id or "", request.path)
+    # The organisation as it was named: one that is only inferred changes when somebody founds or joins another, and a
+    # retry must not then count as a new request.
+    return idempotency.digest(who, behalf, request.META.get("HTTP_X_ORGANIZATION", ""), request.path)
 
 
 def _fingerprint(request: Request) -> str:

@@ -1,0 +1,122 @@
+"""Who may do what: the one question, answered by roles."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.actors import actor_of_user
+from accounts.models import ApiKey, Membership, Organization, Session, User
+from accounts.services import memberships
+from core import context
+from core.access import Role, allows, require, visible
+from core.actor import ANONYMOUS, SYSTEM, Actor, ActorType
+from core.errors import Forbidden, NotFound
+from core.ids import new_id
+from tests.cast import new_person
+
+pytestmark = pytest.mark.django_db
+EDIT, VIEW = "accounts.organization.edit", "accounts.organization.view"
+
+
+def key_of(organization: Organization, *scopes: str) -> Actor:
+    return Actor(ActorType.API_KEY, id=new_id(), organization_id=organization.pk, scopes=frozenset(scopes))
+
+
+@pytest.mark.parametrize(
+    ("role", "edits"),
+    [
+        (Role.OWNER, True),
+        (Role.ADMIN, True),
+        (Role.BILLING_MANAGER, False),
+        (Role.MEMBER, False),
+        (Role.VIEWER, False),
+    ],
+)
+def test_lets_roles_do_what_the_permission_names(organization, role, edits):
+    person = new_person("p@example.com")
+    memberships.create(actor=SYSTEM, organization=organization, user=person, role=role)
+    actor = actor_of_user(person)
+    assert allows(actor, VIEW, organization)
+    assert allows(actor, EDIT, organization) is edits
+
+
+def test_says_not_found_to_the_stranger_and_forbidden_to_the_member(organization, stranger, team_mate):
+    with pytest.raises(NotFound):
+        require(actor_of_user(stranger), EDIT, organization)
+    with pytest.raises(Forbidden) as refusal:
+        require(actor_of_user(team_mate), EDIT, organization)
+    assert refusal.value.extra["permission"] == EDIT
+
+
+def test_gives_the_anonymous_nothing(organization, owner):
+    assert not allows(ANONYMOUS, VIEW, organization)
+    for model in (Organization, Membership, User, Session, ApiKey):
+        assert not visible(ANONYMOUS, model.objects.all()).exists()
+
+
+def test_gives_staff_and_the_system_everything(organization, staff, stranger):
+    for actor in (SYSTEM, actor_of_user(staff)):
+        assert allows(actor, "accounts.user.manage", stranger)
+        assert visible(actor, Organization.objects.all()).count() == 2
+
+
+def test_keeps_what_belongs_to_nobody_for_staff_save_what_is_ones_own(owner, stranger):
+    actor = actor_of_user(owner)
+    assert list(visible(actor, User.objects.all())) == [owner]
+    assert allows(actor, "accounts.user.edit", owner)
+    assert not allows(actor, "accounts.user.manage", owner)
+    with pytest.raises(NotFound):
+        require(actor, "accounts.user.edit", stranger)
+
+
+def test_bounds_what_is_visible_to_the_chosen_organisation(owner, organization):
+    second = Organization.objects.create(name="Second", slug="second")
+    Membership.objects.create(user=owner, organization=second, role=Role.OWNER)
+    actor = actor_of_user(owner)
+    assert visible(actor, Membership.objects.all()).count() == 2
+    with context.changed(organization_id=second.pk):
+        assert visible(actor, Membership.objects.all()).count() == 1
+        assert visible(actor, Organization.objects.all()).count() == 2
+
+
+def test_does_not_let_the_context_widen_what_is_visible(stranger, organization):
+    with context.changed(organization_id=organization.pk):
+        assert not visible(actor_of_user(stranger), Membership.objects.all()).exists()
+        assert not allows(actor_of_user(stranger), "accounts.membership.manage")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "edits"),
+    [
+        ([EDIT], True),
+        (["accounts.organization.*"], True),
+        (["accounts.*"], True),
+        ([VIEW], False),
+        (["accounts.org.*"], False),
+        (["billing.*"], False),
+        ([], False),
+    ],
+)
+def test_bounds_a_key_by_its_scopes(organization, scopes, edits):
+    assert allows(key_of(organization, *scopes), EDIT, organization) is edits
+
+
+def test_never_lets_a_key_do_what_is_for_owners_or_next_door(organization, other_organization):
+    key = key_of(organization, "accounts.*")
+    assert not allows(key, "accounts.ownership.manage", organization)
+    assert not allows(key, VIEW, other_organization)
+    assert list(visible(key, Organization.objects.all())) == [organization]
+    assert not visible(key, User.objects.all()).exists()
+
+
+def test_shows_a_key_only_the_kinds_of_things_it_has_a_scope_on(organization):
+    assert visible(key_of(organization, "accounts.membership.view"), Membership.objects.all()).exists()
+    assert not visible(key_of(organization, "billing.invoice.view"), Membership.objects.all()).exists()
+
+
+def test_asks_postgresql_once_at_most(owner, organization, django_assert_num_queries):
+    actor = actor_of_user(owner)
+    with django_assert_num_queries(1):
+        assert allows(actor, EDIT, organization)
+    with django_assert_num_queries(1):
+        list(visible(actor, Membership.objects.all()))

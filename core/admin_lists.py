@@ -17,6 +17,7 @@ _M = TypeVar("_M", bound=Model)
 
 COUNTED_AT_MOST: Final = 10_000
 FOUND_AT_MOST: Final = 500
+_TRIGRAM: Final = 3
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -69,11 +70,19 @@ def begins_with(rows: QuerySet[_M], field: str, term: str) -> QuerySet[_M]:
     return cast("QuerySet[_M]", found)
 
 
+def contains(rows: QuerySet[_M], field: str, term: str) -> QuerySet[_M]:
+    """Return the rows whose `field` has `term` anywhere, in any case, by the trigram index on `lower(field)`; a term of
+    fewer than three characters has no trigram and finds nothing."""
+    if len(term) < _TRIGRAM:
+        return rows.none()
+    return cast("QuerySet[_M]", rows.alias(_has=Lower(field)).filter(_has__contains=term.lower()))
+
+
 def found_by(queryset: QuerySet[_M], term: str, lookups: Sequence[str]) -> QuerySet[_M]:
     """Return the rows of `queryset` that `term` names: by public id, or by one of `lookups`.
 
-    A lookup is Django's ("number") or "^field" for the beginning of a field in any case; an index must answer it. Each
-    is asked for itself, so that each uses its own index, and for 500 rows at most.
+    A lookup is Django's ("number"), "^field" for the beginning of a field in any case, or "~field" for any part of it;
+    an index must answer it. Each is asked for itself, so that each uses its own index, and for 500 rows at most.
     """
     model = queryset.model
     try:
@@ -81,8 +90,15 @@ def found_by(queryset: QuerySet[_M], term: str, lookups: Sequence[str]) -> Query
     except MalformedId:
         keys: set[Any] = set()
         for lookup in lookups:
-            rows = model._base_manager.order_by()
-            found = begins_with(rows, lookup[1:], term) if lookup.startswith("^") else rows.filter(**{lookup: term})
+            found = _looked_up(model._base_manager.order_by(), lookup, term)
             keys.update(found.values_list("pk", flat=True)[:FOUND_AT_MOST])
         return queryset.filter(pk__in=keys)
     return queryset.filter(pk=key) if prefix == getattr(model, "id_prefix", "") else queryset.none()
+
+
+def _looked_up(rows: QuerySet[_M], lookup: str, term: str) -> QuerySet[_M]:
+    if lookup.startswith("^"):
+        return begins_with(rows, lookup[1:], term)
+    if lookup.startswith("~"):
+        return contains(rows, lookup[1:], term)
+    return rows.filter(**{lookup: term})

@@ -24,7 +24,7 @@ SHOWN = 10
 class CustomerAdmin(EntityAdmin):
     list_display = ("name", "address", "external_id", "standing", "of_organization", "identifier", "created")
     list_filter = ("currency", "source")
-    search_by = ("^email", "^name", "^external_id")
+    search_by = ("^email", "^external_id", "~name", "^name")
     search_help_text = "Name, e-mail, external id or id"
     related = ("organization",)
     facts = (

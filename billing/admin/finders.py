@@ -6,16 +6,22 @@ from collections.abc import Iterable
 
 from billing.models import Customer, Invoice
 from core.admin_html import admin_url, state_tone
-from core.admin_lists import begins_with
+from core.admin_lists import begins_with, contains
 from core.palette import Finding, finder
 
 
 @finder("Customers", icon="groups", order=10)
 def customers(term: str, limit: int) -> Iterable[Finding]:
-    """By name, e-mail address or the id they had where they came from."""
+    """By the beginning of name, e-mail address or the id they had where they came from; then by a part of the name."""
+    rows = Customer.objects.order_by()
     found: dict[object, Customer] = {}
-    for field in ("external_id", "email", "name"):
-        for customer in begins_with(Customer.objects.order_by(), field, term)[:limit]:
+    for asked in (
+        begins_with(rows, "external_id", term),
+        begins_with(rows, "email", term),
+        begins_with(rows, "name", term),
+        contains(rows, "name", term),
+    ):
+        for customer in asked[:limit]:
             found.setdefault(customer.pk, customer)
         if len(found) >= limit:
             break

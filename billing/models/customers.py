@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.postgres.indexes import OpClass
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -41,6 +41,7 @@ class Customer(Entity):
             models.Index(OpClass(Lower("email"), name="text_pattern_ops"), name="billing_customer_email"),
             models.Index(OpClass(Lower("name"), name="text_pattern_ops"), name="billing_customer_name"),
             models.Index(OpClass(Lower("external_id"), name="text_pattern_ops"), name="billing_customer_external_id"),
+            GinIndex(OpClass(Lower("name"), name="gin_trgm_ops"), name="billing_customer_name_part"),
         ]
         constraints = [
             models.UniqueConstraint(

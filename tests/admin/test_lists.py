@@ -76,7 +76,7 @@ def test_tells_an_empty_search_from_an_empty_table(desk: Client):
     assert "Nothing matches" in shown
 
 
-@pytest.mark.parametrize("term", ["7590", "7590-vhveg", "HOPE@EX", "gracious"])
+@pytest.mark.parametrize("term", ["7590", "7590-vhveg", "HOPE@EX", "gracious", "hope"])
 def test_finds_a_customer_by_the_beginning_of_what_is_known(term, desk: Client):
     factories.customer(name="Gracious Hope", email="hope@example.com", external_id="7590-VHVEG", source="telco")
     other = factories.customer(name="Somebody else", email="other@example.com")

@@ -33,7 +33,7 @@ def titles(answer: dict) -> list[str]:
     return [item["title"] for group in answer["groups"] for item in group["items"]]
 
 
-@pytest.mark.parametrize("term", ["7590-VHVEG", "7590-vh", "hope@exam", "GRACIOUS ho", "  hope@exam "])
+@pytest.mark.parametrize("term", ["7590-VHVEG", "7590-vh", "hope@exam", "GRACIOUS ho", "ous HOPE", "  hope@exam "])
 def test_finds_a_customer(term, find):
     wanted = factories.customer(name="Gracious Hope", email="hope@example.com", external_id="7590-VHVEG", source="t")
     factories.customer(name="Other", email="other@example.com")
@@ -71,13 +71,15 @@ def test_finds_at_most_ten_of_a_kind(find):
 
 def test_asks_indexes(desk: Client):
     from billing.models import Customer
-    from core.admin_lists import begins_with
+    from core.admin_lists import begins_with, contains
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         for field in ("name", "email", "external_id"):
             plan = begins_with(Customer.objects.order_by(), field, "hope")[:10].explain()
             assert f"billing_customer_{field}" in plan, plan
+        plan = contains(Customer.objects.order_by(), "name", "hope")[:10].explain()
+        assert "billing_customer_name_part" in plan, plan
 
 
 def test_gives_up_in_time_and_says_so(find, monkeypatch):

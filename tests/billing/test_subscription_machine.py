@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
                 transaction.set_rollback(True)
         except IntegrityError as error:
             fault = str(error)
-        # The trigger says no where the table does; else at most the row would contradict itself (an end without a date).
+        # The trigger says no where the table does; else at most an end would be without its date.
         assert ("no command leads from" in fault) == (status != was and (was, str(status)) not in pairs())
         assert not fault or "no command leads from" in fault or "billing_subscription_ended" in fault
 

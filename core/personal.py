@@ -111,7 +111,7 @@ class Writer:
         for kind, identifiers in wanted.items():
             # In one order, so that two writers of the same persons do not wait for each other.
             rows = [_new_row(kind, identifier) for identifier in sorted(identifiers)]
-            PersonKey.objects.bulk_create(rows, ignore_conflicts=True)
+            PersonKey.objects.bulk_create(rows, ignore_conflicts=True, batch_size=250)
             for row in PersonKey.objects.filter(person_type=kind, person_id__in=identifiers):
                 self._keys[kind, row.person_id] = None if row.wrapped_key is None else _unwrap(row)
 

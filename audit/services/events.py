@@ -62,7 +62,7 @@ def record_many(entries: Sequence[Entry], *, actor: Actor) -> None:
     persons = [entry.person or Subject(*_checked_subject(entry.event, entry.subject)) for entry in personal_ones]
     writer = personal.Writer(persons)
     present = context.current()
-    Event.objects.bulk_create([_row(entry, actor, present, writer.encrypt) for entry in entries], batch_size=1000)
+    Event.objects.bulk_create([_row(entry, actor, present, writer.encrypt) for entry in entries], batch_size=250)
     wake_after_commit()
 
 

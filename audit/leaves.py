@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,17 @@ def content(event: Event) -> dict[str, Any]:
 
 def leaf_of(event: Event) -> bytes:
     """Return the hash of the event's leaf."""
-    return merkle.leaf_hash(VERSION + rfc8785.dumps(content(event)))
+    return merkle.leaf_hash(VERSION + canonical(content(event)))
+
+
+def canonical(value: Any) -> bytes:
+    """Return JSON without floats as RFC 8785 writes it.
+
+    Python's own encoder (ten times as fast) writes the same bytes as long as all is ASCII: only then do its order of
+    keys (by code point) and that of the RFC (by UTF-16 unit) surely agree.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode() if text.isascii() else rfc8785.dumps(value)
 
 
 def _text(value: UUID | None) -> str | None:

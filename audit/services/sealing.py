@@ -26,11 +26,17 @@ from core.relay import HeldLease, duty
 
 CHUNK = 500
 
+# Two ranges of one index: what is held back is not read, however much it is.
 _NEXT = """
 WITH present AS MATERIALIZED (SELECT pg_current_snapshot() AS snapshot)
-SELECT event_id FROM audit_unsealed, present
-WHERE xid < pg_snapshot_xmin(snapshot) OR xid >= pg_snapshot_xmax(snapshot)
-ORDER BY xid, event_id LIMIT %s
+SELECT event_id FROM (
+    (SELECT xid, event_id FROM audit_unsealed WHERE xid < (SELECT pg_snapshot_xmin(snapshot) FROM present)
+     ORDER BY xid, event_id LIMIT %(size)s)
+    UNION ALL
+    (SELECT xid, event_id FROM audit_unsealed WHERE xid >= (SELECT pg_snapshot_xmax(snapshot) FROM present)
+     ORDER BY xid, event_id LIMIT %(size)s)
+) AS sealable
+ORDER BY xid, event_id LIMIT %(size)s
 """
 
 
@@ -72,7 +78,7 @@ def seal_chunk(size: int = CHUNK) -> int:
 
 def _next(size: int) -> list[UUID]:
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [size])
+        cursor.execute(_NEXT, {"size": size})
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -1,4 +1,4 @@
-"""The hashed, compressed static files, made anew only when what they are made from has changed (it takes 20 seconds)."""
+"""The hashed, compressed static files, made anew only when their sources have changed (it takes some 20 seconds)."""
 
 from __future__ import annotations
 

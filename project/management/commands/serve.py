@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from project.management.commands.dev import fresh_metrics_folder
 from core.static_files import collect_when_needed
+from project.management.commands.dev import fresh_metrics_folder
 
 STOP_SECONDS = 30
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,6 +16,7 @@ from accounts.providers import session_cache, tokens
 from core.actor import Actor, ActorType
 
 PREFIX = "ck_live_"
+_SHAPE = re.compile(r"ck_live_(?P<lookup>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
 _TOUCH_EVERY = timedelta(minutes=1)
 
 
@@ -67,9 +69,10 @@ class KeySnapshot:
 
 def live(text: str, now: datetime) -> KeySnapshot | None:
     """Return what the key opens, None when it is unknown, wrong, revoked or expired at `now`."""
-    lookup, _, secret = text.removeprefix(PREFIX).partition("_")
-    if not secret or len(text) > 200:
+    shape = _SHAPE.fullmatch(text)
+    if shape is None:
         return None
+    lookup, secret = shape["lookup"], shape["secret"]
     name = session_cache.api_key_key(lookup)
     try:
         cached = session_cache.get(name)

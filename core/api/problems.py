@@ -198,7 +198,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """`handler500`. Django has written the log line by now."""
+    """`handler500`: a crash outside of the API's views. Its one log line is written here (Django's own is off)."""
+    log.error("frame.unhandled_error", exc_info=True, extra={"path": request.path, "method": request.method})
     return _answer(
         request, None, AppError("Something went wrong on our side. Quote the request id when you ask about it.")
     )

@@ -288,3 +288,19 @@ def test_writes_ids_and_moments_plainly(api: Client, job: Job) -> None:
     assert body["created_at"].endswith("Z")
     assert list(body) == ["id", "kind", "state", "priority", "created_at"]
     assert new_id() > job.id
+
+
+def test_tells_a_crash_of_the_frame_in_one_reply_and_one_line(
+    api: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(middleware: Any, request: Any) -> None:
+        raise ZeroDivisionError("a fault of the frame")
+
+    monkeypatch.setattr(
+        "django.middleware.common.CommonMiddleware.process_request", lambda self, request: crash(request)
+    )
+    response = api.get("/api/v1/open")
+    problem(response, 500, "internal_error")
+    lines = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(lines) == 1
+    assert lines[0].exc_info is not None

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
+from django.contrib import admin
 from django.urls import include, path
 from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
@@ -166,6 +167,7 @@ router = Router()
 router.register("jobs", JobViewSet, basename="toy-job")
 
 urlpatterns = [
+    path("admin/", admin.site.urls),  # the frame names its sign-in page
     path("api/v1/", include(router.urls)),
     path("api/v1/open", OpenView.as_view()),
     *api.documentation,

@@ -38,7 +38,7 @@ class SubscriptionSerializer(EntitySerializer):
     status = serializers.ChoiceField([status.value for status in Status], read_only=True)
     access = serializers.ChoiceField([access.value for access in Access], read_only=True)
     collection = serializers.ChoiceField([collection.value for collection in Collection], read_only=True)
-    items = ItemSerializer(many=True, read_only=True)
+    items = ItemSerializer(many=True, read_only=True, source="loaded_items")
     pending_change = serializers.SerializerMethodField()
     allowed_commands = serializers.SerializerMethodField()
 

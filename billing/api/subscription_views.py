@@ -17,6 +17,7 @@ from billing.errors import (
     SeveralItems,
 )
 from billing.models import Customer, Price, Subscription
+from billing.models.subscriptions import WITH_ITEMS
 from billing.permissions import SUBSCRIPTION_VIEW
 from billing.selectors.subscriptions import Preview
 from billing.services import previews, subscribing, subscriptions
@@ -47,7 +48,7 @@ class SubscriptionFilters(EntityFilterSet):
 
 class SubscriptionViewSet(BillingViewSet):
     tag = "subscriptions"
-    queryset = Subscription.objects.prefetch_related("items")
+    queryset = Subscription.objects.prefetch_related(WITH_ITEMS)
     serializer_class = _ROW
     filterset_class = SubscriptionFilters
     view_permission = SUBSCRIPTION_VIEW.name

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.functional import cached_property
 
 from billing.models.catalog import Price
 from billing.models.customers import Customer
@@ -116,6 +117,11 @@ class Subscription(Entity):
             ),
         ]
 
+    @cached_property
+    def loaded_items(self) -> list[SubscriptionItem]:
+        """Its items in the order of their making. `WITH_ITEMS` fills it for a whole list at once."""
+        return list(self.items.order_by("id"))
+
     @property
     def allowed_commands(self) -> list[str]:
         """What may be asked for now."""
@@ -139,3 +145,11 @@ class SubscriptionItem(Entity):
             models.UniqueConstraint(fields=["subscription", "price"], name="billing_item_price_once"),
             models.CheckConstraint(name="billing_item_quantity", condition=Q(quantity__gte=1)),
         ]
+
+
+# A prefetch into a plain list: one through the manager would build a query set for every row.
+WITH_ITEMS = models.Prefetch(
+    "items",
+    SubscriptionItem.objects.only("subscription_id", "price_id", "quantity").order_by("id"),
+    to_attr="loaded_items",
+)

@@ -11,6 +11,8 @@ from accounts.errors import InvalidCredentials
 from accounts.models import User
 from accounts.services import sessions
 from core import context
+from core.actor import ANONYMOUS
+from core.commands import record_refusal
 
 
 class LimitedBackend(ModelBackend):
@@ -24,6 +26,7 @@ class LimitedBackend(ModelBackend):
             return None
         ip = context.current().ip or (request.META.get("REMOTE_ADDR", "") if request is not None else "")
         try:
-            return sessions.authenticate(email=email, password=password, ip=ip)
-        except InvalidCredentials:
+            return sessions.authenticate_for_admin(actor=ANONYMOUS, email=email, password=password, ip=ip)
+        except InvalidCredentials as refusal:
+            record_refusal(refusal)
             return None

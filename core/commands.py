@@ -17,7 +17,7 @@ from django.db import models, transaction
 
 from core import context
 from core.actor import ANONYMOUS, Actor
-from core.errors import AppError
+from core.errors import AppError, LimitReached
 from core.events import EventType, Subject, record
 from core.ids import new_id
 
@@ -96,8 +96,8 @@ def record_refusal(error: AppError) -> None:
     """Record that a command was refused, in a transaction of its own. Safe to call twice; call it outside of any
     transaction that rolls back. Writes `core.command.refused` about the object that the command was given."""
     refusal: Refusal | None = getattr(error, "refusal", None)
-    if refusal is None or refusal.is_recorded:
-        return
+    if refusal is None or refusal.is_recorded or isinstance(error, LimitReached):
+        return  # what a limit turns away is counted by the limit: a flood must not become a flood of events
     refusal.is_recorded = True
     subject = refusal.subject or Subject("command", refusal.command_id)  # type: ignore[arg-type]
     data = {"command": refusal.command, "code": error.code, "status": error.status}

@@ -68,6 +68,12 @@ def authenticate(*, email: str, password: str, ip: str) -> User:
         raise InvalidCredentials
 
 
+@command("accounts.user.sign_in_to_admin", is_durable=True)
+def authenticate_for_admin(*, actor: Actor, email: str, password: str, ip: str) -> User:
+    """As `authenticate`, for the admin, whose sessions are Django's; a command, so that a refusal can be recorded."""
+    return authenticate(email=email, password=password, ip=ip)
+
+
 @command("accounts.session.start", is_durable=True)
 def start(*, actor: Actor, email: str, password: str, now: datetime) -> TokenPair | VerificationPending:
     """Sign a person in. Writes `accounts.session.started`.

@@ -52,6 +52,17 @@ def test_records_a_refused_sign_in(api, owner):
     assert "wrong guess" not in str(refusal.data)
 
 
+def test_records_a_refused_sign_in_to_the_admin(client, staff):
+    client.post("/admin/login/", {"username": staff.email, "password": "wrong guess"})
+    assert Event.objects.get(type="core.command.refused").data["command"] == "accounts.user.sign_in_to_admin"
+
+
+def test_does_not_turn_a_flood_of_guesses_into_a_flood_of_events(api, owner):
+    for _ in range(12):
+        api().post("/api/v1/auth/login", {"email": owner.email, "password": "wrong guess"})
+    assert types().count("core.command.refused") == 5
+
+
 def test_records_a_stolen_token(api, owner):
     client, moment = api(owner), now()
     sessions.refresh(refresh_token=client.refresh_token, now=moment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -148,7 +149,7 @@ class SubscriptionItem(Entity):
 
 
 # A prefetch into a plain list: one through the manager would build a query set for every row.
-WITH_ITEMS = models.Prefetch(
+WITH_ITEMS: Any = models.Prefetch(
     "items",
     SubscriptionItem.objects.only("subscription_id", "price_id", "quantity").order_by("id"),
     to_attr="loaded_items",

@@ -14,6 +14,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 WSGIApplication = Any
@@ -100,7 +101,7 @@ def serve(settings_module: str) -> None:
     from django.core.wsgi import get_wsgi_application
 
     application = get_wsgi_application()
-    deeds = {
+    deeds: dict[str, Callable[..., dict[str, Any]]] = {
         "prepare": prepare,
         "token": simple_token,
         "read": lambda **order: read(application, **order),

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         for name, row in figures.items():
             spread = f"{row['ratio_min']:.2f} to {row['ratio_max']:.2f}"
             table.add_row(name, f"{row['ours_ms']:.3f}", f"{row['plain_ms']:.3f}", f"{row['ratio']:.2f}", spread)
-        Console(file=self.stdout._out).print(table)  # type: ignore[attr-defined]
+        Console().print(table)
 
     def compare(
         self, ours: Side, plain: Side, rounds: int, times: int, *, is_quiet: bool

@@ -172,6 +172,7 @@ def _change(figures: dict[str, Any]) -> str:
 def _charts(figures: dict[str, Any]) -> list[Chart]:
     started, ended, payments = figures["started"], figures["ended"], figures["payments"]
     months = [f"{first:%b %Y}" for first in started.firsts]
+    revenue = sorted(figures["revenue"].items(), key=lambda pair: -pair[1].values[-1])
     charts = [
         Chart(
             f"Monthly recurring revenue, {currency}",
@@ -179,10 +180,10 @@ def _charts(figures: dict[str, Any]) -> list[Chart]:
             months,
             [Line("MRR", [value / 10 ** exponent(currency) for value in one.values], "--color-primary-500")],
             currency,
-            is_wide=True,
+            is_wide=len(revenue) == 1,
             empty="No subscription counts into revenue yet.",
         )
-        for currency, one in figures["revenue"].items()
+        for currency, one in revenue
     ]
     return [
         *charts,

@@ -73,6 +73,8 @@ class Payment(Transfer):
             models.Index(fields=["customer", "-id"], name="billing_pay_of_customer"),
             models.Index(fields=["status", "-id"], name="billing_pay_by_status"),
             models.Index(fields=["lease_until"], name="billing_pay_in_flight", condition=Q(status__in=_IN_FLIGHT)),
+            models.Index(fields=["succeeded_at"], name="billing_pay_succeeded", condition=Q(status="succeeded")),
+            models.Index(fields=["failed_at"], name="billing_pay_failed", condition=Q(status="failed")),
         ]
         constraints = [
             models.CheckConstraint(name="billing_payment_amount", condition=Q(amount_minor__gt=0)),

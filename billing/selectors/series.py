@@ -19,7 +19,6 @@ from billing.models import Payment, Subscription, SubscriptionItem
 from billing.money_states import TransferStatus
 from billing.selectors.metrics import PER_MONTH
 from billing.states import REVENUE, Status
-from core.ids import lowest_id
 from core.money import round_half_up
 
 _NEVER_BEGAN = (Status.SCHEDULED, Status.INCOMPLETE, Status.INCOMPLETE_EXPIRED)
@@ -96,29 +95,33 @@ def ended_by_month(*, now: datetime, months: int = 12) -> Months:
 
 
 def payments_by_day(*, now: datetime, days: int = 30) -> Days:
-    """Return how many payments made on each day have succeeded, and how many have failed."""
+    """Return how many payments succeeded, and how many failed, on each day."""
     today = now.astimezone(UTC).date()
     shown = tuple(today - timedelta(days=back) for back in range(days - 1, -1, -1))
     since = datetime(shown[0].year, shown[0].month, shown[0].day, tzinfo=UTC)
-    rows = (
-        Payment.objects.filter(id__gte=lowest_id(since))
-        .order_by()
-        .annotate(day=TruncDate("created_at", tzinfo=UTC))
-        .values_list("day", "status")
-        .annotate(number=Count("id"))
-    )
-    numbers = Counter({(day, status): number for day, status, number in rows})
     return Days(
         shown,
-        tuple(numbers[day, TransferStatus.SUCCEEDED] for day in shown),
-        tuple(numbers[day, TransferStatus.FAILED] for day in shown),
+        _settled(TransferStatus.SUCCEEDED, "succeeded_at", since, shown),
+        _settled(TransferStatus.FAILED, "failed_at", since, shown),
     )
 
 
 def failed_payments(*, since: datetime, at_most: int = 1000) -> int:
-    """Return how many payments made after `since` have failed; counts no further than `at_most`."""
-    rows = Payment.objects.filter(status=TransferStatus.FAILED, id__gte=lowest_id(since)).order_by()
+    """Return how many payments have failed after `since`; counts no further than `at_most`."""
+    rows = Payment.objects.filter(status=TransferStatus.FAILED, failed_at__gt=since).order_by()
     return rows[:at_most].count()
+
+
+def _settled(status: str, field: str, since: datetime, days: tuple[date, ...]) -> tuple[int, ...]:
+    found = (
+        Payment.objects.filter(Q(("status", str(status)), (f"{field}__gte", since)))
+        .order_by()
+        .annotate(day=TruncDate(field, tzinfo=UTC))
+        .values_list("day")
+        .annotate(number=Count("id"))
+    )
+    numbers = Counter(dict(found))
+    return tuple(numbers[day] for day in days)
 
 
 def _by_currency(items: QuerySet[SubscriptionItem]) -> Mapping[str, Fraction]:

@@ -35,7 +35,7 @@
     const datasets = chart.series.map((one) => {
       const ink = colour(one.color);
       return {
-        label: one.label, data: one.values, borderColor: ink, borderWidth: line ? 2.5 : 0, tension: 0.3, pointRadius: 0, pointHoverRadius: 5,
+        label: one.label, data: one.values, borderColor: ink, borderWidth: line ? 2.5 : 0, cubicInterpolationMode: "monotone", pointRadius: 0, pointHoverRadius: 5,
         pointHoverBackgroundColor: ink, fill: line && chart.series.length === 1, borderRadius: 3, maxBarThickness: 22, stack: chart.is_stacked ? "all" : undefined,
         backgroundColor: line ? (context) => {
           const area = context.chart.chartArea;

@@ -56,8 +56,8 @@ class SecurityHeadersMiddleware:
 
 
 class CompressMiddleware(GZipMiddleware):
-    """Gzip, level 6, from 1 KB. Never what carries a secret (BREACH, CVE-2013-3587): nothing under `/auth/`, no reply of
-    an operation declared with `has_secret`. Pages get random padding, and Django masks their CSRF token."""
+    """Gzip, level 6, from 1 KB. Never what carries a secret (BREACH, CVE-2013-3587): nothing under `/auth/`, no reply
+    of an operation declared with `has_secret`. Pages get random padding, and Django masks their CSRF token."""
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         if request.path_info.startswith("/api/v1/auth/") or getattr(response, "_holds_secret", False):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -88,6 +90,14 @@ def _valkey() -> Iterator[Any]:
 def _empty_valkey(_valkey: Any) -> None:
     """Each test starts with an empty cache, no limits used and an empty queue."""
     _valkey.flushdb()
+
+
+_MADE_ANEW = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?7[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}|[a-z]+_01[0-9a-z]{24}")
+
+
+def pytest_make_parametrize_id(config: Any, val: object, argname: str) -> str | None:
+    """Ids are made anew in each process: no test may be named by one, since all workers must agree."""
+    return argname if isinstance(val, str | UUID) and _MADE_ANEW.search(str(val)) else None
 
 
 def pytest_unconfigure() -> None:

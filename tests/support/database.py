@@ -39,6 +39,7 @@ class Reset:
     """Empties all tables, and puts back what the migrations had put there."""
 
     def __init__(self, owner_url: str) -> None:
+        self._url = owner_url
         self._connection: psycopg.Connection[Any] = psycopg.connect(owner_url, autocommit=True)
         self._tables: list[tuple[str, bool]] = self._connection.execute(_TABLES).fetchall()
         self._seeds = [Seed(table, self._content(table)) for table in self._in_order(self._filled())]
@@ -46,6 +47,7 @@ class Reset:
 
     def __call__(self) -> None:
         """Raises `psycopg.errors.LockNotAvailable` when a connection of the test still holds a transaction open."""
+        self._connect_again_after_a_restart()
         seeds = {seed.table for seed in self._seeds}
         with self._connection.transaction():
             self._connection.execute(_PATIENCE)
@@ -73,6 +75,12 @@ class Reset:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _connect_again_after_a_restart(self) -> None:
+        try:
+            self._connection.execute("select 1")
+        except psycopg.OperationalError:
+            self._connection = psycopg.connect(self._url, autocommit=True)
 
     def _filled(self) -> list[str]:
         leaves = {row[0] for row in self._connection.execute(_LEAVES)}

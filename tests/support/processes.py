@@ -23,6 +23,8 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 40.0
 
@@ -46,6 +48,13 @@ class Running:
     @property
     def is_alive(self) -> bool:
         return self.process.poll() is None
+
+    @property
+    def children(self) -> list[int]:
+        """The ids of the processes that it started, the oldest first (the pool of a worker, the workers of the web)."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return sorted(child.pid for child in psutil.Process(self.process.pid).children())
+        return []
 
     @property
     def text(self) -> str:
@@ -104,13 +113,13 @@ class Processes:
             **more,
         }
 
-    def web(self, *, workers: int = 1, threads: int = 4, **variables: str) -> Web:
-        """Start granian on a free port and wait until it is ready. `variables` go into its environment."""
-        port = free_port()
+    def web(self, *, workers: int = 1, threads: int = 4, port: int = 0, **variables: str) -> Web:
+        """Start granian on `port` (a free one) and wait until it is ready. `variables` go into its environment."""
+        port = port or free_port()
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--workers", str(workers), "--blocking-threads", str(threads), "--log-level", "warning"]
-        command += ["--workers-kill-timeout", "10", "project.wsgi:application"]
+        command += ["--workers-kill-timeout", "10", "--respawn-failed-workers", "project.wsgi:application"]
         web = Web(
             "web",
             command,

@@ -90,7 +90,8 @@ class Supervisor:
     def _follow(self, child: Child, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self.say(line.rstrip("\n"), child.name, child.colour)
+            if line.strip():
+                self.say(line.rstrip("\n"), child.name, child.colour)
 
     def _look_after(self, child: Child) -> None:
         now = time.monotonic()

@@ -83,7 +83,7 @@ class Relay:
             return 0
         self._due[duty.name] = time.monotonic() + duty.every if duty.every else 0.0
         if did:
-            log.info("relay_did", duty=duty.name, count=did, seconds=round(time.monotonic() - started, 3))
+            log.debug("relay_did", duty=duty.name, count=did, seconds=round(time.monotonic() - started, 3))
         return did
 
     def _guarded_round(self) -> int:

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -98,7 +99,7 @@ def configuration(*, is_json: bool, level: str = "INFO") -> dict[str, Any]:
     if is_json:
         last += [structlog.processors.format_exc_info, _redact, structlog.processors.JSONRenderer(default=str)]
     else:
-        last += [_redact_keeping_exception, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last += [_redact_keeping_exception, _for_people, _renderer()]
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -115,11 +116,43 @@ def configuration(*, is_json: bool, level: str = "INFO") -> dict[str, Any]:
             "django": {"handlers": [], "level": level, "propagate": True},
             # Our access line and the error handler say these already, once.
             "django.request": {"handlers": [], "level": "CRITICAL", "propagate": True},
+            # Our own line tells how each job ended.
+            "celery.worker.strategy": {"handlers": [], "level": "WARNING", "propagate": True},
+            "celery.app.trace": {"handlers": [], "level": "WARNING", "propagate": True},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": False},
             # With Redis down each look at the cache would write a traceback.
             "core.cache.redis": {"handlers": [], "level": "CRITICAL", "propagate": True},
         },
     }
+
+
+# What a person at a terminal has no use for as long as all is well.
+_NOT_FOR_PEOPLE = frozenset({"request_id", "trace_id"})
+_LONGEST_FOR_PEOPLE = 160
+_OURS = frozenset({"access", "core", "audit", "accounts", "billing", "project"})
+
+
+def _for_people(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Shorten a line for the terminal: the time of day, no empty values, no id unless something is wrong."""
+    is_fault = line.get("level") in ("error", "critical")
+    shown: dict[str, Any] = {}
+    for name, value in line.items():
+        if value == "" or (name in _NOT_FOR_PEOPLE and not is_fault):
+            continue
+        is_long = isinstance(value, str) and name != "event" and len(value) > _LONGEST_FOR_PEOPLE and not is_fault
+        shown[name] = value[: _LONGEST_FOR_PEOPLE - 1] + "\u2026" if is_long else value
+    moment = shown.get("timestamp")
+    if isinstance(moment, str):
+        shown["timestamp"] = datetime.fromisoformat(moment).astimezone().strftime("%H:%M:%S")
+    if str(shown.get("logger", "")).split(".")[0] in _OURS:
+        del shown["logger"]
+    return shown
+
+
+def _renderer() -> Any:
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _redact_keeping_exception(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

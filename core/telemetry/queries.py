@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 SLOW_MILLISECONDS = 100.0
+BULK_MILLISECONDS = 1000.0
 _VERBS = frozenset({"select", "insert", "update", "delete"})
 
 
@@ -29,6 +31,19 @@ class Tally:
 
 
 tally: ContextVar[Tally | None] = ContextVar("countinghouse_query_tally", default=None)
+
+_patience: ContextVar[float | None] = ContextVar("countinghouse_query_patience", default=None)
+
+
+@contextmanager
+def in_bulk() -> Iterator[None]:
+    """Inside the block statements write hundreds of rows: only one that takes over a second counts as slow. For
+    commands at a terminal, whose own words would drown among the lines otherwise."""
+    token = _patience.set(BULK_MILLISECONDS)
+    try:
+        yield
+    finally:
+        _patience.reset(token)
 
 
 def timed(execute: Callable[..., Any], sql: Any, params: Any, many: bool, wrapped: dict[str, Any]) -> Any:
@@ -44,7 +59,7 @@ def timed(execute: Callable[..., Any], sql: Any, params: Any, many: bool, wrappe
         text = sql if isinstance(sql, str) else ""
         verb = text[:6].lower()
         metrics.QUERY_SECONDS.labels(verb if verb in _VERBS else "other").observe(seconds)
-        if seconds * 1000 > SLOW_MILLISECONDS:
+        if seconds * 1000 > (_patience.get() or SLOW_MILLISECONDS):
             log.warning("database.slow_query", milliseconds=round(seconds * 1000, 1), sql=" ".join(text.split())[:1000])
 
 

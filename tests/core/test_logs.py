@@ -6,14 +6,17 @@ import io
 import json
 import logging
 import logging.config
+import re
 from uuid import uuid4
 
 import pytest
 import structlog
+from celery.signals import setup_logging
 from django.db import connection
 
 from core import context
 from core.telemetry import logs, queries
+from project.celery import app
 
 SECRETS = ["hunter2hunter2", "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl", "s3cr3t-in-url", "abcdef0123456789"]
 
@@ -102,3 +105,46 @@ def test_names_a_slow_query_without_its_parameters(lines, monkeypatch):
     slow = [line for line in lines() if line["event"] == "database.slow_query"]
     assert [line["sql"] for line in slow] == ["SELECT pg_sleep(0.03), %s"]
     assert slow[0]["milliseconds"] >= 30
+
+
+@pytest.mark.django_db
+def test_leaves_bulk_work_more_time(lines, monkeypatch):
+    monkeypatch.setattr(queries, "SLOW_MILLISECONDS", 20)
+    with queries.in_bulk(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.03)")
+    assert [line for line in lines() if line["event"] == "database.slow_query"] == []
+
+
+@pytest.fixture
+def terminal(settings):
+    """Return a function that gives the lines written so far, as a person at a terminal sees them."""
+    stream = io.StringIO()
+    config = logs.configuration(is_json=False)
+    config["handlers"]["lines"]["stream"] = stream
+    logging.config.dictConfig(config)
+    yield lambda: stream.getvalue().splitlines()
+    logging.config.dictConfig(settings.LOGGING)
+
+
+def test_tells_a_person_what_happened_and_nothing_empty(terminal):
+    with context.use(context.Context(request_id="r3")):
+        structlog.get_logger("core.here").info("something.happened", amount=3, sql="x" * 500)
+    (line,) = terminal()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[info +\] something\.happened +amount=3 sql=x{159}\u2026", line), line
+
+
+def test_tells_a_person_the_request_when_something_is_wrong(terminal):
+    with context.use(context.Context(request_id="r3")):
+        structlog.get_logger("core.here").error("something.broke", empty="")
+    (line,) = terminal()
+    assert "request_id=r3" in line
+    assert "empty" not in line
+
+
+def test_is_in_our_form_from_celery_too(terminal):
+    assert app.main == "countinghouse"
+    setup_logging.send(sender=None, loglevel=logging.INFO, logfile=None, format="", colorize=None)
+    logging.getLogger("celery.apps.worker").info("%s ready.", "celery@here")
+    logging.getLogger("celery.app.trace").info("Task succeeded")
+    (line,) = terminal()
+    assert re.search(r"\[info +\] celery@here ready\.", line)

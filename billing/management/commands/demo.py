@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from billing.models import Customer, Invoice, Payment, Subscription
 from billing.services import demo
 from core import clock
+from core.telemetry.queries import in_bulk
 
 
 class Command(BaseCommand):
@@ -21,8 +22,9 @@ class Command(BaseCommand):
         if not demo.is_needed():
             self.stdout.write("There is data already: no demo data were made.")
             return
-        for step in demo.make(now=clock.now()):
-            self.stdout.write(f"  {step} ...")
+        with in_bulk():
+            for step in demo.make(now=clock.now()):
+                self.stdout.write(f"  {step} ...")
         self.stdout.write(
             f"{Customer.objects.count()} customers, {Subscription.objects.count()} subscriptions, "
             f"{Invoice.objects.count()} invoices, {Payment.objects.count()} payments."

@@ -28,6 +28,7 @@ from core import clock
 from core.actor import SYSTEM
 from core.errors import AppError
 from core.money import Money, round_half_up
+from core.telemetry.queries import in_bulk
 
 DONE, SOME_REJECTED, UNUSABLE = 0, 1, 2
 
@@ -83,7 +84,8 @@ class Command(BaseCommand):
             with options["file"].open(encoding="utf-8", newline="") as file:
                 reader = Reader(mapping, as_of, file)
                 entity = None if options["dry_run"] else self._entity(options["billing_entity"], mapping)
-                summary = self._run(reader, entity, options["file"], now, is_quiet=options["is_json"])
+                with in_bulk():
+                    summary = self._run(reader, entity, options["file"], now, is_quiet=options["is_json"])
         except MappingInvalid as error:
             self._fail(error.faults)
         except (OSError, UnicodeDecodeError) as error:

@@ -18,6 +18,7 @@ from billing.selectors import renewals as selectors
 from billing.services import renewals
 from core import clock
 from core.actor import SYSTEM
+from core.telemetry.queries import in_bulk
 
 _POLL_SECONDS = 0.5
 
@@ -42,7 +43,8 @@ class Command(BaseCommand):
             self._print({"now": now.isoformat(), "due": sum(1 for _ in selectors.due(now))}, options["json"])
             return
         since = clock.now()
-        enqueued = renewals.enqueue_due(actor=SYSTEM, now=now)
+        with in_bulk():
+            enqueued = renewals.enqueue_due(actor=SYSTEM, now=now)
         result: dict[str, Any] = {"now": now.isoformat(), "enqueued": enqueued}
         if options["wait"]:
             result |= self._wait(since, options["timeout"], is_quiet=options["json"])

@@ -116,9 +116,8 @@ def _welcome(address: str, password: str) -> str:
     return f"""
   Countinghouse
 
-    Site      {address}/
     Admin     {address}/admin/
-    API docs  {address}/api/v1/docs/
+    API docs  {address}/api/docs
     Health    {address}/health
 
     Sign in as {STAFF_EMAIL} with the password {password}

@@ -16,11 +16,13 @@ from core.telemetry.views import forget_the_dead
 
 
 def value(text: str, name: str, **labels: str) -> float | None:
-    """Return the value of one series in the text form."""
-    for line in text.splitlines():
-        if re.match(rf"{name}[{{ ]", line) and all(f'{label}="{wanted}"' in line for label, wanted in labels.items()):
-            return float(line.rsplit(" ", 1)[1])
-    return None
+    """Return the sum of the series that carry these labels in the text form, None when there is none."""
+    found = [
+        float(line.rsplit(" ", 1)[1])
+        for line in text.splitlines()
+        if re.match(rf"{name}[{{ ]", line) and all(f'{label}="{wanted}"' in line for label, wanted in labels.items())
+    ]
+    return sum(found) if found else None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -153,6 +153,7 @@ def test_does_what_is_due_once_and_ends(write, processes) -> None:
     done = processes.run("relay", "--once")
     assert (done.returncode, Unsealed.objects.count(), Position.objects.count()) == (0, 0, 1), done.stderr
     assert HeldLease("relay", "next").take(), "the lease was given up"
+    Lease.objects.update(expires_at=clock.now() + timedelta(hours=1))
     refused = processes.run("relay", "--once")
     assert refused.returncode == 3
     assert "Another relay leads" in refused.stderr

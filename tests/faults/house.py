@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -11,18 +12,22 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from billing.models import Payment
 from core import clock, jobs
 from core.actor import SYSTEM
 from core.models import IdempotencyKey, Job, Lease
+from tests.cast import PASSWORD
 from tests.settings import SERVERS
 from tests.support.processes import Processes, Running, Web, free_port
 
 # Longer than any request of these tests; what is killed may be sent again after this many seconds.
 LEASE = "6"
 FREE_OF_LIMITS = "10000"
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request would bury what matters
 
 
 class House:
@@ -44,9 +49,13 @@ class House:
 
     def start(self) -> House:
         self._start_web()
+        self.start_workers()
+        return self
+
+    def start_workers(self) -> None:
+        """Start worker and relay only."""
         self._start_worker()
         self._start_relay()
-        return self
 
     def _start_web(self) -> None:
         self.web = self._processes.web(workers=2, threads=3, port=self._port, **self._variables)
@@ -112,6 +121,12 @@ class House:
         Payment.objects.filter(lease_until__isnull=False).update(lease_until=past)
         IdempotencyKey.objects.filter(state="claimed").update(lease_until=past)
         jobs.enqueue("billing.settle_open", {}, actor=SYSTEM)
+
+
+def sign_in(url: str, email: str) -> str:
+    """Return an access token of the person of the cast with that address."""
+    reply = httpx.post(f"{url}/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
+    return str(reply.json()["access_token"])
 
 
 def own_servers() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
@@ -17,7 +16,6 @@ FINAL = (200, 201, 202, 402)
 # Cards of the sandbox and how often they are met. One of the two seldom ones loses its answer until it is asked again.
 TOKENS = ["tok_success"] * 6 + ["tok_card_declined", "tok_timeout_after_charge", "tok_timeout_before_charge"]
 _PATIENCE = 150.0
-logging.getLogger("httpx").setLevel(logging.WARNING)
 _IN_PROGRESS = ("request_in_progress",)
 
 

@@ -9,7 +9,6 @@ import time
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
 
 from billing.models import Customer, Invoice, Payment, Subscription
@@ -17,9 +16,8 @@ from core import clock
 from core.ids import decode
 from core.models import IdempotencyKey
 from tests.billing import factories
-from tests.cast import PASSWORD
 from tests.faults import effects
-from tests.faults.house import House, eventually
+from tests.faults.house import House, eventually, sign_in
 from tests.faults.load import Load
 from tests.support.processes import Processes, Running
 
@@ -30,11 +28,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 ROUNDS = int(os.environ.get("COUNTINGHOUSE_FAULT_ROUNDS") or 8)
 SEED = int(os.environ.get("COUNTINGHOUSE_FAULT_SEED") or random.SystemRandom().randrange(10**6))
 MANY = 30
-
-
-def sign_in(url: str, email: str) -> str:
-    reply = httpx.post(f"{url}/auth/login", json={"email": email, "password": PASSWORD}, timeout=30)
-    return str(reply.json()["access_token"])
 
 
 def test_loses_and_doubles_nothing_whatever_is_killed(processes: Processes, owner: Any, organization: Any) -> None:

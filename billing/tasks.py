@@ -72,14 +72,14 @@ def settle_open(run: JobRun) -> dict[str, Any]:
     return {"payments": len(found_payments), "refunds": len(found_refunds)}
 
 
-@job(SETTLE_PAYMENT, max_attempts=1)
+@job(SETTLE_PAYMENT)
 def settle_payment(run: JobRun) -> dict[str, Any]:
     """Ask what became of one payment, and write it."""
     payment = Payment.objects.get(pk=run.payload["payment_id"])
     return {"status": payments.settle(actor=SYSTEM, payment=payment, now=clock.now()).status}
 
 
-@job(SETTLE_REFUND, max_attempts=1)
+@job(SETTLE_REFUND)
 def settle_refund(run: JobRun) -> dict[str, Any]:
     """Ask what became of one refund, and write it."""
     refund = Refund.objects.select_related("payment").get(pk=run.payload["refund_id"])

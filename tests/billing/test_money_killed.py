@@ -20,6 +20,8 @@ from billing.services import payments
 from core import clock, jobs
 from core.actor import SYSTEM
 from core.models import Job
+from core.relay.jobs import take_back
+from core.relay.lease import HeldLease
 from tests.billing import factories
 from tests.billing.factories import NOW
 
@@ -130,3 +132,14 @@ def test_leaves_nothing_half_done_wherever_it_is_killed() -> None:
         assert charges() == number + 1
         Payment.objects.filter(pk=payment.pk).update(operation_key=f"done:{number}")  # free for the next round
     assert list(books.findings()) == []
+
+
+@pytest.mark.parametrize("kind", ["settle_payment", "settle_refund", "collect_invoice", "renew_subscription"])
+def test_takes_the_work_of_a_killed_worker_back_instead_of_burying_it(kind: str) -> None:
+    job = jobs.enqueue(f"billing.{kind}", {}, actor=SYSTEM)
+    over = clock.now() - timedelta(seconds=1)
+    Job.objects.filter(pk=job.pk).update(state="running", attempts=1, token=1, lease_until=over)
+    lease = HeldLease.for_this_process("relay")
+    assert lease.take()
+    assert take_back(lease) == 1
+    assert Job.objects.get(pk=job.pk).state == "queued"

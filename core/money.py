@@ -26,6 +26,11 @@ def is_currency(code: str) -> bool:
     return len(code) == 3 and code.isupper() and code in get_global("all_currencies")
 
 
+def currencies() -> list[str]:
+    """Return every ISO 4217 code, sorted."""
+    return sorted(code for code in get_global("all_currencies") if is_currency(code))
+
+
 def exponent(currency: str) -> int:
     """Return how many decimals the currency has (USD 2, JPY 0, BHD 3; ISO 4217)."""
     return int(get_currency_precision(currency))

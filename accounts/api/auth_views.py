@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Case, When
+
 from accounts.api import serializers as s
 from accounts.errors import (
     InvalidCredentials,
@@ -222,8 +224,9 @@ class SessionViewSet(EntityViewSet):
     ordering = ("-id",)
 
     def get_queryset(self) -> Any:
-        _own_session(self.request)
-        return Session.objects.filter(user_id=self.request.actor.id, ended_at=None, expires_at__gt=self.request.now)
+        own = _own_session(self.request)
+        rows = Session.objects.filter(user_id=self.request.actor.id, ended_at=None, expires_at__gt=self.request.now)
+        return rows.annotate(is_current=Case(When(pk=own, then=True), default=False))
 
     @operation(response=None, status=204, idempotency="exempt", summary="Sign a device out")
     def destroy(self, request: Request, **kwargs: Any) -> None:

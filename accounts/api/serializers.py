@@ -79,11 +79,14 @@ class JwksReply(serializers.Serializer[None]):
 
 
 class SessionSerializer(EntitySerializer):
+    """A device on which one is signed in."""
+
     id = PublicIdField(Session, read_only=True)
+    is_current = serializers.BooleanField(read_only=True, help_text="The one that asks.")
 
     class Meta:
         model = Session
-        fields = ["id", "user_agent", "ip", "created_at", "last_used_at", "expires_at", "ended_at", "ended_reason"]
+        fields = ["id", "user_agent", "ip", "created_at", "last_used_at", "expires_at", "is_current"]
         read_only_fields = fields
 
 

@@ -38,7 +38,7 @@ def create(
     require(actor, "accounts.api_key.manage", organization)
     wanted = _checked_scopes(actor, scopes)
     if expires_at is not None and expires_at <= now:
-        raise InvalidInput.at("/expires_at", "It lies in the past.")
+        raise InvalidInput.at("/expires_at", "It lies in the past.", "in_the_past")
     key, text = _with_new_secret(ApiKey(organization=organization, name=name, scopes=wanted, expires_at=expires_at))
     key.created_by_id = actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None
     key.save()
@@ -89,8 +89,10 @@ def known_scopes() -> set[str]:
 def _checked_scopes(actor: Actor, scopes: Iterable[str]) -> list[str]:
     wanted, known = sorted(set(scopes)), known_scopes()
     unknown = [scope for scope in wanted if scope not in known]
-    if unknown or not wanted:
-        raise InvalidInput.at("/scopes", f"Unknown: {', '.join(unknown)}." if unknown else "Name at least one scope.")
+    if unknown:
+        raise InvalidInput.at("/scopes", f"Unknown: {', '.join(unknown)}.", "unknown_scope")
+    if not wanted:
+        raise InvalidInput.at("/scopes", "Name at least one scope.", "required")
     if actor.scopes is not None and not set(wanted) <= actor.scopes:
         raise ScopeNotHeld
     return wanted

@@ -17,7 +17,7 @@ from core.api.filters import BooleanFilter, EntityFilterSet, PublicIdFilter
 from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.viewsets import EntityViewSet, operation
-from core.money import Money
+from core.money import Money, currencies
 
 
 class CatalogViewSet(EntityViewSet):
@@ -63,7 +63,7 @@ class ProductViewSet(CatalogViewSet):
 
 class PriceFilters(EntityFilterSet):
     product_id = PublicIdFilter(Product)
-    currency = django_filters.CharFilter(max_length=3)
+    currency = django_filters.ChoiceFilter(choices=[(code, code) for code in currencies()])
     interval = django_filters.ChoiceFilter(choices=Interval.choices)
     lookup_key = django_filters.CharFilter(max_length=200)
     is_listed = BooleanFilter()

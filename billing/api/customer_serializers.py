@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from accounts.models import Organization
 from billing.models import BillingEntity, Customer, PaymentMethod, PaymentMethodKind
-from core.api.fields import CurrencyField, PublicIdField, PublicIdRelatedField
+from core.api.fields import CurrencyField, PublicIdField, PublicIdRelatedField, TimeZoneField
 from core.api.serializers import EntitySerializer, InputSerializer
 
 
@@ -40,12 +40,16 @@ class CustomerInput(InputSerializer):
     name = serializers.CharField(max_length=200)
     email = serializers.EmailField(allow_blank=True, default="")
     currency = CurrencyField(required=False, help_text="Default: that of the billing entity.")
-    time_zone = serializers.CharField(max_length=64, default="UTC", help_text="IANA name.")
+    time_zone = TimeZoneField(default="UTC", help_text="Billing days are counted in it.")
     organization_id = PublicIdRelatedField(
         Organization.objects.all(), source="organization", required=False, help_text="Default: the one you act in."
     )
     billing_entity_id = PublicIdRelatedField(
-        BillingEntity.objects.all(), source="billing_entity", is_bounded=False, required=False
+        BillingEntity.objects.all(),
+        source="billing_entity",
+        is_bounded=False,
+        required=False,
+        help_text="Who sells; needed when there are several (`GET /billing-entities`).",
     )
 
 
@@ -53,7 +57,7 @@ class CustomerChange(InputSerializer):
     name = serializers.CharField(max_length=200, required=False)
     email = serializers.EmailField(allow_blank=True, required=False)
     currency = CurrencyField(required=False, help_text="Fixed once there is a subscription.")
-    time_zone = serializers.CharField(max_length=64, required=False)
+    time_zone = TimeZoneField(required=False)
     default_payment_method_id = PublicIdRelatedField(
         PaymentMethod.objects.all(), source="default_payment_method", required=False, allow_null=True
     )

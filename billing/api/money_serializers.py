@@ -178,9 +178,9 @@ def money_of(data: dict[str, Any]) -> Money | None:
     if minor is None and currency is None:
         return None
     if minor is None:
-        raise InvalidInput.at("/amount_minor", "A currency needs its amount.", "required")
+        raise InvalidInput.at("/amount_minor", "A currency needs its amount.", "needs_amount")
     if currency is None:
-        raise InvalidInput.at("/currency", "An amount needs its currency.", "required")
+        raise InvalidInput.at("/currency", "An amount needs its currency.", "needs_currency")
     return Money(minor, currency)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from billing.api import catalog_views, customer_views, metrics_views, money_views, subscription_views
+from billing.api import catalog_views, customer_views, entity_views, metrics_views, money_views, subscription_views
 
 _LIST_CREATE: dict[str, Any] = {"get": "list", "post": "create"}
 _DETAIL: dict[str, Any] = {"get": "retrieve", "patch": "partial_update"}
@@ -22,6 +22,12 @@ urlpatterns = [
     path("products/<str:id>", catalog_views.ProductViewSet.as_view(_DETAIL), name="product-detail"),
     path("prices", catalog_views.PriceViewSet.as_view(_LIST_CREATE), name="price-list"),
     path("prices/<str:id>", catalog_views.PriceViewSet.as_view(_DETAIL), name="price-detail"),
+    path("billing-entities", entity_views.BillingEntityViewSet.as_view(_LIST_CREATE), name="billing-entity-list"),
+    path(
+        "billing-entities/<str:id>",
+        entity_views.BillingEntityViewSet.as_view({"get": "retrieve"}),
+        name="billing-entity-detail",
+    ),
     path("customers", customer_views.CustomerViewSet.as_view(_LIST_CREATE), name="customer-list"),
     path("customers/<str:id>", customer_views.CustomerViewSet.as_view(_DETAIL), name="customer-detail"),
     path(_METHODS, customer_views.PaymentMethodViewSet.as_view(_LIST_CREATE), name="payment-method-list"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from zoneinfo import available_timezones
 
 import yaml
 
 from billing.models import Interval, PaymentMethodKind
 from core.money import is_currency
+from core.time_zones import is_time_zone
 
 
 class MappingInvalid(ValueError):
@@ -203,7 +203,7 @@ def _read(top: _Section) -> Mapping:
     }
     if values["currency"] and not is_currency(values["currency"]):
         top.fault("currency", f"{values['currency']!r} is no ISO 4217 currency")
-    if values["time_zone"] not in available_timezones():
+    if not is_time_zone(values["time_zone"]):
         top.fault("time_zone", f"{values['time_zone']!r} is no IANA time zone")
     if ended.values and not values["ended_on_column"] and not (values["ended_column"] and values["ended_values"]):
         ended.fault("", "needs 'column' with 'values', or 'on' (a column of dates)")

@@ -44,5 +44,5 @@ def sole_billing_entity(text: str | None = None) -> BillingEntity | None:
         return found
     some = list(BillingEntity.objects.order_by("id")[:2])
     if len(some) > 1:
-        raise InvalidInput.at("/billing_entity", "There are several billing entities: name one.", "required")
+        raise InvalidInput.at("/billing_entity_id", "There are several billing entities: name one.", "choose_one")
     return some[0] if some else None

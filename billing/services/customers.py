@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import available_timezones
 
 from accounts.models import Organization
 from billing import events
@@ -18,6 +17,7 @@ from core.commands import command
 from core.errors import InvalidInput
 from core.events import record
 from core.money import is_currency
+from core.time_zones import is_time_zone
 
 _FIELDS = ("name", "email", "currency", "time_zone", "default_payment_method_id")
 
@@ -137,11 +137,13 @@ def detach_payment_method(*, actor: Actor, payment_method: PaymentMethod, now: d
 
 def _check(*, currency: str | None, time_zone: str) -> None:
     if currency is not None and not is_currency(currency):
-        raise InvalidInput.at("/currency", f"{currency!r} is no ISO 4217 currency.")
-    if time_zone not in available_timezones():
-        raise InvalidInput.at("/time_zone", f"{time_zone!r} is no IANA time zone.")
+        raise InvalidInput.at("/currency", f"{currency!r} is no ISO 4217 currency.", "invalid_currency")
+    if not is_time_zone(time_zone):
+        raise InvalidInput.at("/time_zone", f"{time_zone!r} is no IANA time zone.", "unknown_time_zone")
 
 
 def _check_method(customer: Customer, method: PaymentMethod | None) -> None:
     if method is not None and (method.customer_id != customer.pk or method.detached_at is not None):
-        raise InvalidInput.at("/default_payment_method", "It is no payment method in use of this customer.")
+        raise InvalidInput.at(
+            "/default_payment_method_id", "It is no payment method in use of this customer.", "not_of_customer"
+        )

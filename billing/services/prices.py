@@ -87,7 +87,7 @@ def update(*, actor: Actor, price: Price, changes: dict[str, Any]) -> Price:
 
 def _check_currency(code: str) -> None:
     if not is_currency(code):
-        raise InvalidInput.at("/currency", f"{code!r} is no ISO 4217 currency.")
+        raise InvalidInput.at("/currency", f"{code!r} is no ISO 4217 currency.", "invalid_currency")
 
 
 def _check_lookup_key(key: str | None) -> None:

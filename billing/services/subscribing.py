@@ -40,7 +40,7 @@ def subscribe(
     """
     require(actor, SUBSCRIPTION_CREATE.name, customer)
     if payment_method is not None and payment_method.customer_id != customer.pk:
-        raise InvalidInput.at("/payment_method_id", "It is no payment method of this customer.")
+        raise InvalidInput.at("/payment_method_id", "It is no payment method of this customer.", "not_of_customer")
     subscription = Subscription.objects.filter(operation_key=operation_key).first()
     if subscription is None:
         try:

@@ -86,7 +86,7 @@ def create(
     require(actor, SUBSCRIPTION_CREATE.name, customer)
     check_lines(actor=actor, customer=customer, lines=lines)
     if trial_days is not None and not (actor.is_staff or actor.is_system):
-        raise InvalidInput.at("/trial_days", "Only staff set the length of a trial.")
+        raise InvalidInput.at("/trial_days", "Only staff set the length of a trial.", "staff_only")
     begin = plan(customer=customer, lines=lines, now=now, starts_at=starts_at, trial_days=trial_days)
     subscription = Subscription.objects.create(
         customer=customer,

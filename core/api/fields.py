@@ -13,6 +13,7 @@ from core.access import visible
 from core.actor import ANONYMOUS
 from core.models import Entity
 from core.money import is_currency
+from core.time_zones import is_time_zone
 
 ID_SUFFIX = "[0-7][0-9a-hjkmnp-tv-z]{25}"
 
@@ -118,4 +119,16 @@ class CurrencyField(serializers.CharField):
         value = super().to_internal_value(data)
         if not is_currency(value):
             self.fail("invalid_currency")
+        return value
+
+
+class TimeZoneField(serializers.CharField):
+    """An IANA time zone ("Europe/Berlin")."""
+
+    default_error_messages = {"unknown_time_zone": "This is not an IANA time zone such as Europe/Berlin."}
+
+    def to_internal_value(self, data: Any) -> str:
+        value = super().to_internal_value(data)
+        if not is_time_zone(value):
+            self.fail("unknown_time_zone")
         return value

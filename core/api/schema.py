@@ -11,7 +11,7 @@ from core import errors
 from core.api import operations
 from core.api.operations import Idempotency, Operation
 from core.api.replies import PROBLEM_JSON
-from core.api.schema_fields import id_schema
+from core.api.schema_fields import id_schema, shared
 from core.api.views import APIView
 from core.errors import AppError
 from core.models import entities_by_type
@@ -125,6 +125,9 @@ class Schema(AutoSchema):
             parameter["schema"] = id_schema(prefix)
         elif parameter["schema"].get("type") == "string" and "enum" not in parameter["schema"]:
             parameter["schema"].setdefault("minLength", 1)
+            longest = getattr(filters.get(parameter["name"]), "extra", {}).get("max_length")
+            if longest:
+                parameter["schema"].setdefault("maxLength", longest)
 
     def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
@@ -204,6 +207,7 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
     components = result.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
+    schemas.update(shared())
     components.setdefault("securitySchemes", {}).update(SECURITY_SCHEMES)
     bodies = _body_schemas(result, schemas)
     for name, schema in schemas.items():

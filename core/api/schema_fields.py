@@ -7,6 +7,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 
 from core.api.fields import id_pattern
+from core.money import currencies
+from core.time_zones import names
 
 _SUFFIX_EXAMPLE = "01h455vb4pex5vsknk084sn02q"
 
@@ -43,4 +45,20 @@ class CurrencyFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[n
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[A-Z]{3}$", "example": "USD"}
+        return {"$ref": "#/components/schemas/Currency"}
+
+
+class TimeZoneFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    target_class = "core.api.fields.TimeZoneField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        return {"$ref": "#/components/schemas/TimeZone"}
+
+
+def shared() -> dict[str, Any]:
+    """Return the lists of values that many fields share, each once."""
+    return {
+        "Currency": {"type": "string", "description": "An ISO 4217 code.", "enum": currencies(), "example": "USD"},
+        "TimeZone": {"type": "string", "description": "An IANA name.", "enum": sorted(names()), "example": "UTC"},
+    }

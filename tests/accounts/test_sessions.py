@@ -220,3 +220,9 @@ def test_ends_a_session_twice_without_a_second_event(owner, api):
     session = Session.objects.get()
     ended = sessions.end(actor=SYSTEM, session=session, reason="signed_out", now=now())
     assert sessions.end(actor=SYSTEM, session=session, reason="signed_out", now=now()).ended_at == ended.ended_at
+
+
+def test_says_which_session_is_the_one_that_asks(api, owner) -> None:
+    api(owner)
+    here = api(owner).get("/api/v1/auth/sessions").json()["data"]
+    assert [each["is_current"] for each in here] == [True, False]

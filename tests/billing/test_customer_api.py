@@ -92,3 +92,20 @@ def test_takes_no_payment_method_of_another_customer(mine: Any, customer: Custom
     other = factories.customer(billing_entity=customer.billing_entity, organization=organization)
     body = {"default_payment_method_id": other.default_payment_method.public_id}
     assert mine.patch(f"{URL}/{customer.public_id}", body).status_code == 400
+
+
+def test_points_at_the_member_that_names_a_payment_method_of_somebody_else(
+    api: Any, owner: Any, customer: Customer
+) -> None:
+    other = factories.customer(organization=customer.organization).default_payment_method
+    assert other is not None
+    body = {"default_payment_method_id": other.public_id}
+    fault = api(owner).patch(f"/api/v1/customers/{customer.public_id}", body).json()["errors"][0]
+    assert (fault["pointer"], fault["code"]) == ("/default_payment_method_id", "not_of_customer")
+
+
+def test_knows_the_time_zones_of_the_world(api: Any, owner: Any, customer: Customer) -> None:
+    url = f"/api/v1/customers/{customer.public_id}"
+    assert api(owner).patch(url, {"time_zone": "Asia/Kolkata"}).status_code == 200
+    fault = api(owner).patch(url, {"time_zone": "Mars/Olympus"}).json()["errors"][0]
+    assert (fault["pointer"], fault["code"]) == ("/time_zone", "unknown_time_zone")

@@ -1,0 +1,17 @@
+"""Time zones by their IANA names."""
+
+from __future__ import annotations
+
+from functools import cache
+from zoneinfo import available_timezones
+
+
+@cache
+def names() -> frozenset[str]:
+    """Return the name of every time zone that this machine knows; looked up once, since it reads many files."""
+    return frozenset(available_timezones())
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether `name` is an IANA time zone such as Europe/Berlin."""
+    return name in names()

@@ -51,14 +51,19 @@ def all_errors(root: type[AppError] = AppError) -> list[type[AppError]]:
     return [root, *(found for child in root.__subclasses__() for found in all_errors(child))]
 
 
-def errors_page() -> str:
-    """Every error code; the anchors are the `type` of problem documents."""
-    by_code: dict[str, type[AppError]] = {}
+def errors_by_code() -> dict[str, type[AppError]]:
+    """Every error code with the kind that it stands for, sorted."""
+    found: dict[str, type[AppError]] = {}
     for error in all_errors():
-        by_code.setdefault(error.code, error)
+        found.setdefault(error.code, error)
+    return dict(sorted(found.items()))
+
+
+def errors_page() -> str:
+    """Every error code. The server shows the same at the `type` of problem documents (`core/error_pages.py`)."""
     rows = [
         (f'<a id="{code}"></a>`{code}`', error.status, error.title, "yes" if error.is_retryable else "")
-        for code, error in sorted(by_code.items())
+        for code, error in errors_by_code().items()
     ]
     lead = (
         "Every failed request answers one `application/problem+json` document (RFC 9457) with `type`, `title`, "

@@ -25,7 +25,7 @@ from billing.permissions import INVOICE_VIEW, PAYMENT_VIEW, REFUND_VIEW
 from billing.services import invoices, payments, refunds
 from core.api import problems
 from core.api.filters import EntityFilterSet, PublicIdFilter
-from core.api.replies import Reply, etag
+from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.viewsets import command_action, operation
 from core.errors import InvalidTransition
@@ -215,5 +215,6 @@ def _pay(request: Request, *, invoice: Invoice, data: dict[str, Any]) -> Reply:
 
 def _reply(route: str, transfer: Payment | Refund, serializer: Any) -> Reply:
     """Return what became of it: 201 when it is known, 202 while it is not."""
-    headers = {"Location": f"/api/v1/{route}/{transfer.public_id}", "ETag": etag(transfer.version)}
-    return Reply(serializer.represent(transfer), status=202 if transfer.is_in_flight else 201, headers=headers)
+    status = 202 if transfer.is_in_flight else 201
+    headers = {"Location": f"/api/v1/{route}/{transfer.public_id}"}
+    return Reply(serializer.represent(transfer), status=status, headers=headers, version=transfer.version)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -49,7 +51,8 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=F
 
 
 class Reply(HttpResponse):
-    """JSON, encoded at once, so that what is stored for a replay is what was sent."""
+    """JSON, encoded at once, so that what is stored for a replay is what was sent. `version` is that of the row which
+    it shows: the reply then has its ETag."""
 
     def __init__(
         self,
@@ -58,12 +61,15 @@ class Reply(HttpResponse):
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         content_type: str = JSON,
+        version: int | None = None,
     ) -> None:
         content = b"" if data is None else encode(data).encode("utf-8", "replace")
         super().__init__(content, status=status, content_type=content_type)
         self.data = data
         if data is None:
             del self.headers["Content-Type"]
+        if version is not None:
+            self.headers["ETag"] = etag(version, content)
         for name, value in (headers or {}).items():
             self.headers[name] = value
 
@@ -72,9 +78,22 @@ class Reply(HttpResponse):
         return True
 
 
-def etag(version: int) -> str:
-    """Return the entity tag of a row's version."""
-    return f'"v{version}"'
+def etag(version: int, content: bytes | None = None) -> str:
+    """Return the entity tag of a row's version, and of its representation when that is given.
+
+    A representation may show other rows too (a member's name, an invoice's lines), which have versions of their own:
+    `If-None-Match` compares the whole tag, `If-Match` the version of the row, which is all that a command changes.
+    """
+    digest = "" if content is None else "-" + hashlib.blake2b(content, digest_size=8).hexdigest()
+    return f'"v{version}{digest}"'
+
+
+_ETAG = re.compile(r'(?:W/)?("v\d+)(?:-[0-9a-f]{16})?"')
+
+
+def version_tags(header: str) -> set[str]:
+    """Return the tags of `If-Match` as tags of versions alone. Compression makes tags weak; the version stays."""
+    return {f'{found[1]}"' for part in header.split(",") if (found := _ETAG.fullmatch(part.strip()))}
 
 
 def finish(response: HttpResponseBase, *, is_private: bool) -> None:

@@ -50,7 +50,8 @@ def read_json(request: HttpRequest) -> Any:
         return {}
     _check_media_type(request)
     try:
-        data = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        text = body.decode("utf-8-sig")
+        data = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except UnicodeDecodeError as fault:
         raise InvalidInput.at("", f"The body is not UTF-8 (byte {fault.start}).", "malformed_json") from None
     except json.JSONDecodeError as fault:
@@ -72,6 +73,16 @@ def _check_media_type(request: HttpRequest) -> None:
         raise UnsupportedMediaType(
             "Send JSON: 'Content-Type: application/json'.", headers={"Accept": "application/json"}
         )
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that names a member twice: which one counts is unpredictable (RFC 8259, section 4)."""
+    made = dict(members)
+    if len(made) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput.at("", f"The body names the member {twice[:100]!r} twice in one object.", "duplicate_member")
+    return made
 
 
 def _refuse_constant(name: str) -> Any:

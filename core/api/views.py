@@ -19,7 +19,7 @@ from core import clock, context, limits
 from core.api import once, operations, problems, strict
 from core.api.filters import refuse_unknown
 from core.api.operations import Idempotency, Operation
-from core.api.replies import JSON, PROBLEM_JSON, Reply, etag, finish
+from core.api.replies import JSON, PROBLEM_JSON, Reply, etag, finish, version_tags
 from core.api.requests import Request
 from core.errors import InvalidInput, MethodNotAllowed, NotAcceptable, StaleVersion, Unauthenticated
 from core.models import Entity
@@ -173,8 +173,8 @@ class APIView(RestAPIView):
             return reply
         if isinstance(result, HttpResponseBase):
             return result
-        headers = {"ETag": etag(result.version)} if isinstance(result, Entity) else {}
-        return Reply(written(declared.response, result), status=status or declared.status, headers=headers)
+        version = result.version if isinstance(result, Entity) and declared.response is not None else None
+        return Reply(written(declared.response, result), status=status or declared.status, version=version)
 
     def check_version(self, row: Entity) -> Entity:
         """Compare `If-Match` with the row's version; returns the row (locked, when a transaction is open, and as it
@@ -185,7 +185,7 @@ class APIView(RestAPIView):
         if transaction.get_connection().in_atomic_block:
             row = row.refreshed_for_update()
         present = etag(row.version)
-        if wanted.strip() != "*" and present not in {tag.strip() for tag in wanted.split(",")}:
+        if wanted.strip() != "*" and present not in version_tags(wanted):
             raise StaleVersion(
                 f"It stands at {present}, you asked for {wanted[:200]}. Read it again.",
                 headers={"ETag": present},

@@ -13,7 +13,7 @@ from core.api import operations
 from core.api.filters import FilterBackend, filtered
 from core.api.operations import Operation, command_action, operation
 from core.api.pagination import PARAMETERS, CursorPage
-from core.api.replies import Reply, etag
+from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.serializers import EntitySerializer
 from core.api.views import APIView, written
@@ -54,11 +54,10 @@ class EntityViewSet(APIView, GenericViewSet):  # type: ignore[type-arg]
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Reply:
         row = self.entity()
-        tag = etag(row.version)
+        reply = Reply(written(self.serializer_class, row), version=row.version)
+        tag = reply.headers["ETag"]
         known = request.META.get("HTTP_IF_NONE_MATCH")
-        if known is not None and _names(known, tag):
-            return Reply(status=304, headers={"ETag": tag})
-        return Reply(written(self.serializer_class, row), headers={"ETag": tag})
+        return Reply(status=304, headers={"ETag": tag}) if known is not None and _names(known, tag) else reply
 
     def entity(self) -> Any:
         """Return the row that the address names, at the version that `If-Match` asks for. Raises `NotFound`, also for

@@ -254,17 +254,18 @@ def test_refuses_parameters_of_a_single_row(api: Client, job: Job) -> None:
 def test_tells_a_changed_row_by_its_etag(api: Client, job: Job) -> None:
     address = f"/api/v1/jobs/{job.public_id}"
     first = api.get(address)
-    assert first.headers["ETag"] == '"v1"'
-    assert api.get(address, headers={"If-None-Match": '"v1"'}).status_code == 304
-    assert api.get(address, headers={"If-None-Match": '"v2"'}).status_code == 200
+    assert first.headers["ETag"].startswith('"v1-')
+    assert api.get(address, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    assert api.get(address, headers={"If-None-Match": '"v1"'}).status_code == 200
 
     def patch(tag: str) -> Any:
         return api.patch(address, {"priority": 1}, content_type="application/json", headers={"If-Match": tag})
 
-    assert patch('"v1"').headers["ETag"] == '"v2"'
+    assert patch(f"W/{first.headers['ETag']}").headers["ETag"].startswith('"v2-')
     stale = patch('"v1"')
     assert problem(stale, 412, "stale_version")["current_etag"] == '"v2"'
     assert stale.headers["ETag"] == '"v2"'
+    assert patch(first.headers["ETag"]).status_code == 412
     assert patch("*").status_code == 200
 
 
@@ -304,3 +305,11 @@ def test_tells_a_crash_of_the_frame_in_one_reply_and_one_line(
     lines = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(lines) == 1
     assert lines[0].exc_info is not None
+
+
+@pytest.mark.parametrize(
+    "body", ['{"kind": "a", "kind": "b"}', '{"kind": "a", "legs": [{"currency": 1, "currency": 2}]}']
+)
+def test_refuses_an_object_that_names_a_member_twice(api: Client, body: str) -> None:
+    reply = api.post("/api/v1/jobs", body, content_type="application/json")
+    assert pointers(problem(reply, 400, "invalid_input")) == {"": "duplicate_member"}

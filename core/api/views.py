@@ -72,9 +72,14 @@ class APIView(RestAPIView):
             raise MethodNotAllowed(f"Allowed here: {allowed}.", headers={"Allow": allowed})
         declared = operations.of(handler)
         self._check_accept(request)
-        request.user  # noqa: B018  # authenticates: sets the actor
+        try:
+            request.user  # noqa: B018  # authenticates: sets the actor
+        except Unauthenticated:
+            self.limit(request)  # a wrong token counts as a request of nobody
+            raise
         logs.bind(actor=request.actor.principal)
         if request.actor.is_anonymous and not (self.is_public or declared.is_public):
+            self.limit(request)
             raise Unauthenticated("Sign in, or send an access token or an API key as a bearer token.")
         if self.permission_classes:
             self.check_permissions(request)

@@ -202,6 +202,17 @@ def test_counts_the_anonymous_by_address():
     assert (verdict.policy, verdict.remaining) == ("anonymous", 99)
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("headers", [{}, {"HTTP_AUTHORIZATION": "Bearer wrong"}])
+def test_counts_requests_that_are_refused_for_want_of_a_token_too(client, headers):
+    answers = [client.get("/api/v1/customers", REMOTE_ADDR="198.51.100.251", **headers) for _ in range(101)]
+    assert {reply.status_code for reply in answers[:100]} == {401}
+    assert answers[99]["RateLimit"].startswith('"anonymous";r=0;')
+    assert answers[100].status_code == 429
+    assert int(answers[100]["Retry-After"]) > 0
+    assert answers[100].json()["code"] == "limit_reached"
+
+
 def test_is_scaled_by_one_setting(settings, subject):
     settings.RATE_LIMIT_SCALE = 10
     assert limits.hit("anonymous", subject).limit == 1000

@@ -151,7 +151,7 @@ class ApiKeyViewSet(OwnedViewSet):
         request=None,
         response=s.ApiKeySecretSerializer,
         has_secret=True,
-        errors=(ApiKeyNotLive,),
+        errors=(ApiKeyNotLive, ScopeNotHeld),
         summary="Replace the secret of an API key",
     )
     def rotate(self, request: Request, **kwargs: Any) -> ApiKey:

@@ -54,9 +54,11 @@ def create(
 
 @command("accounts.api_key.rotate")
 def rotate(*, actor: Actor, api_key: ApiKey, now: datetime) -> tuple[ApiKey, str]:
-    """Give a key a new text; the old one stops at once. Writes `accounts.api_key.rotated`. Raises `ApiKeyNotLive`."""
+    """Give a key a new text; the old one stops at once. Writes `accounts.api_key.rotated`. Raises `ApiKeyNotLive`, and
+    `ScopeNotHeld` when a key would so come by another that may do more."""
     require(actor, "accounts.api_key.manage", api_key)
     key = _live(api_key, now)
+    _refuse_more_than_held(actor, key.scopes)
     _forget(key)
     key, text = _with_new_secret(key)
     key.save(update_fields=["lookup", "secret_hash"])
@@ -93,9 +95,13 @@ def _checked_scopes(actor: Actor, scopes: Iterable[str]) -> list[str]:
         raise InvalidInput.at("/scopes", f"Unknown: {', '.join(unknown)}.", "unknown_scope")
     if not wanted:
         raise InvalidInput.at("/scopes", "Name at least one scope.", "required")
-    if actor.scopes is not None and not set(wanted) <= actor.scopes:
-        raise ScopeNotHeld
+    _refuse_more_than_held(actor, wanted)
     return wanted
+
+
+def _refuse_more_than_held(actor: Actor, scopes: Iterable[str]) -> None:
+    if actor.scopes is not None and not set(scopes) <= actor.scopes:
+        raise ScopeNotHeld
 
 
 def _live(api_key: ApiKey, now: datetime) -> ApiKey:

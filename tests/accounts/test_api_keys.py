@@ -136,3 +136,11 @@ def test_gives_no_key_more_than_its_maker_holds(api, owner, path):
 def test_lets_no_plain_member_make_one(api, team_mate, path):
     reply = api(team_mate).post(f"{path}/api-keys", {"name": "robot", "scopes": READ})
     assert (reply.status_code, reply.json()["permission"]) == (403, "accounts.api_key.manage")
+
+
+def test_cannot_come_by_the_secret_of_a_key_that_may_do_more(api, owner, path):
+    keeper = api().carry(make(api, owner, path, scopes=["accounts.api_key.view", "accounts.api_key.manage"])["key"])
+    mighty = make(api, owner, path, scopes=["billing.*"])
+    reply = keeper.post(f"{path}/api-keys/{mighty['id']}/rotate")
+    assert (reply.status_code, reply.json()["code"]) == (422, "scope_not_held")
+    assert api().carry(mighty["key"]).get("/api/v1/customers").status_code == 200, "the secret is the old one still"

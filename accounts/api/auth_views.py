@@ -28,10 +28,16 @@ from core.errors import Forbidden, LimitReached
 
 
 class AuthView(APIView):
-    """Open to everybody; bounded by the limits of sign-in and sign-up instead of the anonymous count."""
+    """Open to everybody; bounded by the limits of sign-in and sign-up instead of the anonymous count.
+
+    Nobody acts here but nobody: a token that is sent along is not looked at. Otherwise jobs and events of another's
+    sign-up or reset would belong to whoever asked, who could see by them whether an account exists; and a client that
+    still sends its expired token could not refresh it.
+    """
 
     is_public = True
     tag = "auth"
+    authentication_classes = ()
 
     def limit(self, request: Request) -> None:
         """These routes count by themselves, failures only."""

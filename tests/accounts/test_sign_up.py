@@ -158,3 +158,22 @@ def test_proves_nothing_for_a_person_of_another_name():
     person = new_person("Mixed.Case@Example.com")
     assert person.email == "mixed.case@example.com"
     assert User.objects.get_by_natural_key("MIXED.case@example.COM") == person
+
+
+def test_tells_nobody_who_is_signed_in_whether_somebody_else_has_an_account(api, owner, stranger, other_organization):
+    curious = api(stranger)
+    here = {"X-Organization": other_organization.public_id}
+    for email in (owner.email, "nobody@example.com"):
+        for route in ("password-reset", "resend-verification"):
+            assert curious.post(f"/api/v1/auth/{route}", {"email": email}, headers=here).status_code == 202
+        body = {"email": email, "password": "correct horse battery staple"}
+        assert curious.post("/api/v1/auth/sign-up", body, headers=here).status_code == 202
+    assert curious.get("/api/v1/jobs").json()["data"] == []
+    events = curious.get("/api/v1/audit/events", headers=here).json()["data"]
+    assert {event["type"].split(".")[1] for event in events} <= {"organization", "membership", "session"}
+
+
+def test_refreshes_and_signs_in_while_an_expired_token_is_sent_along(api, owner):
+    client = api(owner)
+    client.credentials(HTTP_AUTHORIZATION="Bearer what.has.expired")
+    assert client.post("/api/v1/auth/refresh", {"refresh_token": client.refresh_token}).status_code == 200

@@ -29,6 +29,7 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 PARAMETERS = frozenset({"limit", "cursor", "include_total"})
 _SIGNATURE_BYTES = 16
+_LIMIT_DIGITS = 9  # Python refuses to read numbers of thousands of digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,10 @@ class CursorPage(BasePagination):
 def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_LIMIT):
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) <= _LIMIT_DIGITS else 0
+    if not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput.at("?limit", f"Expected a whole number from 1 to {MAX_LIMIT}.", "out_of_range")
-    return int(text)
+    return limit
 
 
 def _flag(text: str | None) -> bool:

@@ -161,3 +161,9 @@ def test_enters_the_index_at_the_cursor(api: Client) -> None:
         api.get(link)
     assert '"id" < ' in queries[0]["sql"]
     assert "OFFSET" not in queries[0]["sql"]
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "1e1", "000000001999", "0000000019", "9" * 5000, "٣"])
+def test_shows_a_hundred_rows_at_most_however_the_limit_is_written(api: Client, limit: str) -> None:
+    reply = api.get("/api/v1/jobs", {"limit": limit})
+    assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "?limit")

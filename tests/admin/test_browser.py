@@ -1,16 +1,10 @@
-"""A staff member's way through the admin in a real browser, against the running server; it leaves pictures behind.
-
-The pictures lie in `tests/pictures/`, or where the variable PICTURES says.
-"""
+"""A staff member's way through the admin in a real browser, against the running server; it leaves pictures behind."""
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,16 +15,15 @@ from billing.services import payments
 from core import clock
 from core.actor import SYSTEM
 from tests.billing import factories
-from tests.cast import PASSWORD
+from tests.support import browser
+from tests.support.browser import sign_in
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PICTURES = Path(os.environ.get("PICTURES") or Path(__file__).resolve().parent.parent / "pictures")
 REASON = "Moved to fibre; agreed on the phone"
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: install it (Debian: apt install chromium)"),
+    browser.needs_chromium,
 ]
 
 
@@ -40,35 +33,9 @@ def url(processes: Any) -> str:
 
 
 @pytest.fixture
-def browse(url: str) -> Iterator[Callable[..., Any]]:
-    """`browse(way)` runs `way(page, picture)` in a browser of its own process; faults on any page fail the test.
-
-    Playwright keeps an event loop in its thread, in which Django refuses to ask the database: what is to be checked
-    there is checked after it.
-    """
-
-    def go(way: Callable[[Any, Callable[[str], None]], None], *, scheme: str = "light", expected: str = "") -> None:
-        from playwright.sync_api import sync_playwright
-
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        faults: list[str] = []
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme, base_url=url)
-            page = context.new_page()
-            page.set_default_timeout(10_000)
-            page.on("pageerror", lambda fault: faults.append(str(fault)))
-            page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-
-            def picture(name: str) -> None:
-                page.wait_for_load_state("networkidle")
-                page.screenshot(path=PICTURES / f"{name}.png")
-
-            way(page, picture)
-            browser.close()
-        assert not [fault for fault in faults if not expected or expected not in fault]
-
-    return go
+def browse(url: str) -> Callable[..., None]:
+    """`browse(way)` runs `way(page, picture)` in a browser."""
+    return partial(browser.go, url)
 
 
 @pytest.fixture
@@ -97,14 +64,6 @@ def story(db: None) -> dict[str, Any]:
     return {"customer": hope, "subscription": running, "payment": payment, "price": dearer, "invoice": invoice}
 
 
-def sign_in(page: Any, person_email: str) -> None:
-    page.goto("/admin/")
-    page.fill("[name=username]", person_email)
-    page.fill("[name=password]", PASSWORD)
-    page.click("button[type=submit]")
-    page.wait_for_url(re.compile("/admin/$"))
-
-
 def test_goes_the_way_of_a_staff_member(browse, staff: User, story: dict[str, Any]):
     def way(page: Any, picture: Callable[[str], None]) -> None:
         page.goto("/admin/")
@@ -113,36 +72,21 @@ def test_goes_the_way_of_a_staff_member(browse, staff: User, story: dict[str, An
         assert page.locator("canvas").count() == 3
         picture("dashboard")
 
-        page.keyboard.press("Control+k")
-        page.keyboard.type("7590", delay=30)
-        page.wait_for_selector(".ch-palette__one")
+        browser.ask_the_box(page, "7590")
         picture("palette")
         page.keyboard.press("Enter")
         page.wait_for_selector("h1:has-text('7590-VHVEG')")
         picture("customer")
 
-        page.click("section:has(h2:has-text('Subscriptions')) a.ch-id")
-        page.click(".ch-commands >> text=Change plan")
-        page.click(".select2-selection")
-        page.keyboard.type("49.95")
-        page.keyboard.press("Enter")
-        page.fill("[name=reason]", REASON)
-        page.click("text=Continue")
-        page.wait_for_selector("text=What will happen")
+        browser.begin_plan_change(page, "49.95", REASON)
         picture("change-plan")
-        page.click("button[name=confirm]")
-        page.wait_for_selector("text=The plan change is noted.")
+        browser.confirm_plan_change(page)
         picture("subscription")
 
         page.goto(f"/admin/billing/payment/{story['payment'].pk}/change/")
-        page.click(".ch-commands >> text=Refund")
-        page.fill("[name=amount]", "9.85")
-        page.fill("[name=reason]", "Outage in March")
-        page.click("text=Continue")
-        page.wait_for_selector("text=What will happen")
+        browser.begin_refund(page, "9.85", "Outage in March")
         picture("refund")
-        page.dblclick("button[name=confirm]")
-        page.wait_for_selector("text=$9.85 was given back.")
+        browser.confirm_refund(page, "9.85")
         picture("payment")
 
         page.goto(f"/admin/billing/customer/{story['customer'].pk}/history/")

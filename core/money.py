@@ -15,6 +15,7 @@ from babel.core import get_global
 from babel.numbers import format_currency, get_currency_precision
 
 DEFAULT_LOCALE = "en_US"
+LARGEST_MINOR = 10**15  # no single price, invoice or payment is larger; sums of a thousand still fit a bigint
 
 
 class CurrencyMismatch(ValueError):

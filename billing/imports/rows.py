@@ -16,9 +16,8 @@ from django.core.validators import validate_email
 from billing.imports.mapping import Mapping, MappingInvalid
 from billing.models import PaymentMethodKind
 from billing.periods import Cadence, Period, add_months
-from core.money import Money
+from core.money import LARGEST_MINOR, Money
 
-LARGEST_AMOUNT = 10**15
 LONGEST_TENURE = 1200
 
 
@@ -198,6 +197,6 @@ def _amount(values: dict[str, str], mapping: Mapping) -> Money:
         if isinstance(error, _Bad):
             raise
         raise _Bad(column, str(error)) from None
-    if not 0 <= money.minor <= LARGEST_AMOUNT:
+    if not 0 <= money.minor <= LARGEST_MINOR:
         raise _Bad(column, f"{values[column]!r} is negative or too large")
     return money

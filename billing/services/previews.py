@@ -9,7 +9,7 @@ from billing.models import Customer, Price, Subscription
 from billing.permissions import SUBSCRIPTION_VIEW
 from billing.selectors.subscriptions import Preview, PreviewLine, first_invoice, next_invoice
 from billing.services.lifecycle import cadence_of
-from billing.services.subscriptions import Line, check_lines, check_price, only_item, plan
+from billing.services.subscriptions import Line, check_lines, check_price, check_total, only_item, plan
 from billing.states import target
 from core.access import require
 from core.actor import Actor
@@ -41,10 +41,11 @@ def plan_change(*, actor: Actor, subscription: Subscription, price: Price, quant
     require(actor, SUBSCRIPTION_VIEW.name, subscription)
     status = target(subscription, "change_plan")
     check_price(actor=actor, price=price, currency=subscription.currency)
-    item = only_item(subscription)
+    line = PreviewLine(price, quantity or only_item(subscription).quantity)
+    check_total(line.amount_minor, pointer="/quantity")
     return next_invoice(
         status=status,
-        lines=[PreviewLine(price, quantity or item.quantity)],
+        lines=[line],
         anchor=subscription.billing_anchor,
         period_end=subscription.current_period_end,
         old=cadence_of(subscription),

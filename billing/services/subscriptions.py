@@ -41,9 +41,11 @@ from core.actor import Actor
 from core.commands import command
 from core.errors import InvalidInput
 from core.events import record
+from core.money import LARGEST_MINOR
 
 NEXT_RENEWAL, NOW = "next_renewal", "now"
 INCOMPLETE_FOR = timedelta(hours=24)
+LATEST_START = timedelta(days=3653)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,13 @@ def check_lines(*, actor: Actor, customer: Customer, lines: Sequence[Line]) -> N
         check_price(actor=actor, price=line.price, currency=customer.currency)
     if len({(line.price.interval, line.price.interval_count) for line in lines}) > 1:
         raise MixedIntervals("All prices of a subscription must have the same period.")
+    check_total(sum(line.price.amount_minor * line.quantity for line in lines), pointer="/items")
+
+
+def check_total(minor: int, *, pointer: str) -> None:
+    """Refuse what would make an invoice larger than any amount may be."""
+    if minor > LARGEST_MINOR:
+        raise InvalidInput.at(pointer, f"One period may cost {LARGEST_MINOR} minor units at most.", "out_of_range")
 
 
 def check_price(*, actor: Actor, price: Price, currency: str) -> None:
@@ -152,7 +161,10 @@ def plan(
     starts_at: datetime | None = None,
     trial_days: int | None = None,
 ) -> Plan:
-    """Return how the subscription would begin: its status, trial, anchor and first period."""
+    """Return how the subscription would begin: its status, trial, anchor and first period. Raises `InvalidInput` for a
+    start beyond all planning (the calendar ends in 9999)."""
+    if starts_at is not None and starts_at > now + LATEST_START:
+        raise InvalidInput.at("/starts_at", "It lies more than ten years ahead.", "out_of_range")
     first = lines[0].price
     cadence = Cadence(first.interval, first.interval_count, customer.time_zone)
     started = starts_at if starts_at is not None and starts_at > now else now
@@ -213,6 +225,7 @@ def change_plan(
         event = events.SUBSCRIPTION_PLAN_CHANGE_WITHDRAWN
     else:
         check_price(actor=actor, price=price, currency=subscription.currency)
+        check_total(price.amount_minor * wanted, pointer="/quantity")
         subscription.pending_price = price
         subscription.pending_quantity = wanted
         subscription.pending_effective_at = subscription.current_period_end

@@ -12,7 +12,7 @@ from core import ids
 from core.access import visible
 from core.actor import ANONYMOUS
 from core.models import Entity
-from core.money import is_currency
+from core.money import LARGEST_MINOR, is_currency
 from core.time_zones import is_time_zone
 
 ID_SUFFIX = "[0-7][0-9a-hjkmnp-tv-z]{25}"
@@ -101,12 +101,10 @@ class MinorField(serializers.IntegerField):
     """An amount in minor units of its currency (cents for USD): a whole number, never negative unless `min_value` says
     so."""
 
-    LARGEST = 10**15
-
     def __init__(self, **kwargs: Any) -> None:
         if not kwargs.get("read_only"):
             kwargs.setdefault("min_value", 0)
-            kwargs.setdefault("max_value", self.LARGEST)
+            kwargs.setdefault("max_value", LARGEST_MINOR)
         super().__init__(**kwargs)
 
 

@@ -245,3 +245,27 @@ def test_owes_nothing_when_cancelled_before_the_first_payment(mine: Any, custome
     assert command(mine, subscription, "cancel").status_code == 409  # there is no period to end
     assert command(mine, subscription, "cancel", at_period_end=False).json()["status"] == "canceled"
     assert Invoice.objects.get().status == "void"
+
+
+@pytest.mark.parametrize("amount", [10**15, 10**13])
+def test_refuses_a_quantity_that_no_invoice_can_hold(api, owner, customer, amount: int) -> None:
+    client = api(owner)
+    price = factories.price(amount_minor=amount)
+    body = {"customer_id": customer.public_id, "items": [{"price_id": price.public_id, "quantity": 10**6}]}
+    for route, key in (("", "k"), ("/preview", "p")):
+        reply = client.post(f"/api/v1/subscriptions{route}", body, headers={"Idempotency-Key": key})
+        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/items")
+    running = factories.subscription(customer)
+    change = {"price_id": price.public_id, "quantity": 10**6}
+    for route in ("preview", "change-plan"):
+        reply = client.post(f"/api/v1/subscriptions/{running.public_id}/{route}", change)
+        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/quantity")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "9999-12-15T00:00:00+14:00", "2100-01-01T00:00:00Z"])
+def test_refuses_a_start_beyond_all_planning(api, owner, customer, moment: str) -> None:
+    price = factories.price(interval="year", interval_count=366)
+    body = {"customer_id": customer.public_id, "items": [{"price_id": price.public_id}], "starts_at": moment}
+    for route, key in (("", "k"), ("/preview", "p")):
+        reply = api(owner).post(f"/api/v1/subscriptions{route}", body, headers={"Idempotency-Key": key})
+        assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/starts_at")

@@ -70,4 +70,22 @@ class OwnerFunction(RunSQL):
         return f"Owner's function {self.arguments[0]}"
 
 
-__all__ = ["AppendOnlyTriggers", "OwnerFunction", "append_only_sql"]
+class PinSearchPath(RunSQL):
+    """Let a trigger function find its tables in `public` only. Unpinned it looks where its caller does, and there the
+    caller's temporary tables come first: one named like the ledger's legs would hide the real ones from the check."""
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+        super().__init__(
+            f"ALTER FUNCTION {function} SET search_path = public, pg_temp;",
+            f"ALTER FUNCTION {function} RESET search_path;",
+        )
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return self.__class__.__name__, [self.function], {}
+
+    def describe(self) -> str:
+        return f"Pin the search path of {self.function}"
+
+
+__all__ = ["AppendOnlyTriggers", "OwnerFunction", "PinSearchPath", "append_only_sql"]

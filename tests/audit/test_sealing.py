@@ -191,3 +191,12 @@ class TestVerify:
         report = verify()
         assert not report.is_sound
         assert fault in {found.kind for found in report.faults}
+
+
+@pytest.mark.django_db
+def test_queues_events_in_the_real_table_whatever_temporary_one_there_is(record_one) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE audit_unsealed (event_id uuid, xid xid8) ON COMMIT DROP")
+        record_one(after={"n": 1})
+        cursor.execute("SELECT count(*) FROM pg_temp.audit_unsealed")
+        assert cursor.fetchone() == (0,)

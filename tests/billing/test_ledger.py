@@ -163,3 +163,19 @@ def test_commits_ten_thousand_legs_quickly() -> None:
         )
         started = time.perf_counter()
     assert time.perf_counter() - started < 2  # 0.2 s on an idle machine; 3.4 s without the index
+
+
+@pytest.mark.django_db(transaction=True)
+def test_is_not_fooled_by_a_temporary_table_of_the_same_name() -> None:
+    entity = factories.entity()
+    account = LedgerAccount.objects.create(billing_entity=entity, code="revenue", currency="USD")
+    shadow = "CREATE TEMP TABLE billing_ledgerleg (LIKE public.billing_ledgerleg) ON COMMIT DROP"
+    with pytest.raises(IntegrityError, match="does not balance"), transaction.atomic():  # noqa: PT012 - the commit
+        entry = LedgerEntry.objects.create(
+            billing_entity=entity, entry_type="x", source_type="x", source_id=entity.pk, occurred_at=NOW
+        )
+        LedgerLeg.objects.create(entry=entry, account=account, currency="USD", amount_minor=100)
+        with connection.cursor() as cursor:
+            cursor.execute(shadow)
+            cursor.execute("INSERT INTO pg_temp.billing_ledgerleg SELECT * FROM public.billing_ledgerleg")
+            cursor.execute("UPDATE pg_temp.billing_ledgerleg SET amount_minor = 0")

@@ -6,6 +6,7 @@ is recorded and shown, and the form keeps what was typed. A form that is sent tw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from core.admin import EntityAdmin
 
 _M = TypeVar("_M", bound=models.Model)
+_TOKEN = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,9 @@ def run_command_view(
     form = action.form(request.POST, obj=obj)
     if not form.is_valid() or "back" in request.POST:
         return _form_page(model_admin, request, action, obj, form)
-    token = request.POST.get("token") or new_id().hex
+    token = request.POST.get("token", "")
+    if not _TOKEN.fullmatch(token):
+        token = new_id().hex
     data = dict(form.cleaned_data)
     call = Call(actor, obj, data, data.pop("reason"), clock.now(), f"admin:{token}")
     with context.changed(source="admin", reason=call.reason, idempotency_key=call.key):

@@ -233,3 +233,11 @@ def test_shows_who_did_what_on_the_customers_timeline(paid, give, desk: Client, 
         assert words in shown
     whole = desk.get(reverse("admin:billing_customer_history", args=[paid.customer.pk])).content.decode()
     assert "Outage in March" in whole
+
+
+@pytest.mark.parametrize("token", ["", "x" * 5000, "a\x00b", "<script>"])
+def test_takes_no_token_that_it_did_not_make(token: str, running, desk: Client) -> None:
+    form = {"reason": "On request.", "confirm": "1", "token": token}
+    assert desk.post(address(running, "pause"), form).status_code == 302
+    kept = AdminSubmission.objects.get().key
+    assert token == "" or token not in kept

@@ -130,3 +130,12 @@ def test_refuses_to_delete_a_row(desk: Client):
     found = factories.customer()
     assert desk.post(reverse("admin:billing_customer_delete", args=[found.pk]), {"post": "yes"}).status_code == 403
     assert Customer.objects.filter(pk=found.pk).exists()
+
+
+@pytest.mark.parametrize("query", ["user/?password__startswith=argon2", "apikey/?secret_hash__gt=a"])
+def test_answers_no_filter_by_what_is_not_shown(query: str, desk: Client) -> None:
+    assert desk.get(f"/admin/accounts/{query}").status_code == 400
+
+
+def test_refuses_nul_in_a_filter(desk: Client) -> None:
+    assert desk.get("/admin/billing/subscription/", {"status": "\x00"}).status_code == 400

@@ -150,6 +150,7 @@ def _for_people(logger: Any, method: str, line: MutableMapping[str, Any]) -> Mut
 
 
 def _renderer() -> Any:
+    # structlog's pretty tracebacks show local variables: passwords and tokens among them.
     return structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), pad_event_to=24, exception_formatter=structlog.dev.plain_traceback
     )

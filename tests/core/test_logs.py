@@ -148,3 +148,14 @@ def test_is_in_our_form_from_celery_too(terminal):
     logging.getLogger("celery.app.trace").info("Task succeeded")
     (line,) = terminal()
     assert re.search(r"\[info +\] celery@here ready\.", line)
+
+
+def test_shows_no_local_variables_to_a_person(terminal):
+    password = "".join(["hunter2", "hunter2"])
+    try:
+        assert password == "x"
+    except AssertionError:
+        structlog.get_logger("here").exception("it.failed")
+    shown = "\n".join(terminal())
+    assert "AssertionError" in shown
+    assert "hunter2hunter2" not in shown

@@ -21,9 +21,7 @@ def persisted(folder: Path) -> Mapping[str, str]:
         state_folder(folder)
     with locked(folder / "secrets.lock"):
         if not path.exists():
-            _write(
-                path, {"SECRET_KEY": secrets.token_urlsafe(48), "ENCRYPTION_KEYS": _key(), "TOKEN_SIGNING_KEYS": _key()}
-            )
+            _write(path, _new())
         return _read(path)
 
 

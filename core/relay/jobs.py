@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from kombu import Connection
 
-from core import clock
+from core import clock, redis
 from core.actor import SYSTEM
 from core.events import record
 from core.jobs import publishing
@@ -25,6 +25,7 @@ CHUNK = 500
 # queue is not, its workers are merely busy, and only a long silence counts.
 LOST_SECONDS = 30
 LOST_WHEN_BUSY_SECONDS = 600
+_MARK = "countinghouse:relay:was-here"
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,27 @@ def _bury_exhausted() -> int:
         record(JOB_DIED, actor=SYSTEM, subject=job, data=data)
         log.error("job_died", job_id=job.public_id, kind=job.kind, code=_LEASE_LOST["code"])
     return len(exhausted)
+
+
+@duty("recall jobs", every=1, order=35)
+def recall_forgotten(lease: HeldLease) -> int:
+    """Publish again what a broker had that came back without its memory: a mark of ours in it is gone too. Otherwise
+    each message would be missed after half a minute only, or later while the queue is busy."""
+    if not settings.BROKER_IS_OUR_REDIS:
+        return 0
+    try:
+        if redis.ask(lambda server: server.exists(_MARK)):
+            return 0
+        with transaction.atomic():
+            lease.hold()
+            forgotten = Job.objects.filter(state=JobState.QUEUED, published_at__isnull=False)
+            count = forgotten.update(published_at=None)
+        redis.ask(lambda server: server.set(_MARK, b"1"))
+    except redis.Unavailable:
+        return 0
+    if count:
+        log.warning("jobs_recalled", count=count)
+    return count
 
 
 @duty("publish jobs", order=40)

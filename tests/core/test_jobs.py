@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 
 from audit.models import Event
-from core import clock, context, jobs
+from core import clock, context, jobs, redis
 from core.actor import SYSTEM, Actor, ActorType
 from core.errors import ProviderUnavailable, RuleBroken
 from core.ids import new_id
@@ -250,6 +250,18 @@ class TestRelay:
         held = HeldLease.for_this_process("relay")
         assert held.take()
         return held
+
+    def test_hands_over_again_at_once_what_a_broker_forgot(self, lease, settings) -> None:
+        jobs.enqueue("tests.count", {}, actor=SYSTEM)
+        duties.recall_forgotten(lease)
+        assert duties.publish_due(lease) == 1, "nobody knew what the broker had"
+        assert (duties.recall_forgotten(lease), duties.publish_due(lease)) == (0, 0), "the broker has it"
+        redis.client().flushdb()
+        assert (duties.recall_forgotten(lease), duties.publish_due(lease)) == (1, 1)
+        assert duties.queued_messages() == 1
+        redis.client().flushdb()
+        settings.BROKER_IS_OUR_REDIS = False
+        assert duties.recall_forgotten(lease) == 0, "another server's memory says nothing about the broker's"
 
     def test_hands_over_again_what_was_lost(self, lease, ran) -> None:
         job = jobs.enqueue("tests.count", {}, actor=SYSTEM)

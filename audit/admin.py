@@ -218,6 +218,8 @@ def _key(text: str) -> UUID | None:
 
 def _named(kind: str, key: UUID | None, column: str) -> object:
     """A type and the end of an id, as a link to all events with it."""
+    if kind == ActorType.SYSTEM:
+        return "Countinghouse"
     if key is None:
         return kind.replace("_", " ")
     model = entities_by_type.get("user" if kind == "staff" else kind.replace("_", ""))

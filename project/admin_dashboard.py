@@ -54,6 +54,7 @@ class Chart:
     unit: str = ""
     is_wide: bool = False
     empty: str = "Nothing to show yet."
+    note: str = ""
 
     def as_kept(self) -> dict[str, Any]:
         """Return what the page needs: the words around the chart, and `payload` for the script that draws it."""
@@ -64,6 +65,7 @@ class Chart:
             "series": [{"label": one.label, "color": one.color} for one in self.series],
             "is_wide": self.is_wide,
             "empty": self.empty,
+            "note": self.note,
             "has_values": any(any(line.values) for line in self.series),
             "payload": json.dumps(payload),
         }
@@ -117,6 +119,7 @@ def _figures(now: datetime) -> dict[str, Any]:
         "revenue": series.revenue_by_month(now=now),
         "started": series.started_by_month(now=now),
         "ended": series.ended_by_month(now=now),
+        "unknown_ends": series.unknown_ends(),
         "payments": series.payments_by_day(now=now, days=DAYS),
         "dead": Job.objects.filter(state=JobState.DEAD).order_by()[:1000].count(),
     }
@@ -173,6 +176,8 @@ def _charts(figures: dict[str, Any]) -> list[Chart]:
     started, ended, payments = figures["started"], figures["ended"], figures["payments"]
     months = [f"{first:%b %Y}" for first in started.firsts]
     revenue = sorted(figures["revenue"].items(), key=lambda pair: -pair[1].values[-1])
+    unknown = figures["unknown_ends"]
+    note = f"without {unknown:,} that ended on a day nobody knows" if unknown else ""
     charts = [
         Chart(
             f"Monthly recurring revenue, {currency}",
@@ -182,6 +187,7 @@ def _charts(figures: dict[str, Any]) -> list[Chart]:
             currency,
             is_wide=len(revenue) == 1,
             empty="No subscription counts into revenue yet.",
+            note=note,
         )
         for currency, one in revenue
     ]
@@ -193,6 +199,7 @@ def _charts(figures: dict[str, Any]) -> list[Chart]:
             months,
             [Line("Begun", started.values, "--color-primary-500"), Line("Ended", ended.values, "--ch-bar-danger")],
             empty="No subscription began or ended within a year.",
+            note=note,
         ),
         Chart(
             "Payments by day",

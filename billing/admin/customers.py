@@ -13,7 +13,7 @@ from accounts.models import Membership
 from billing.admin.texts import invoice_rows, payment_rows, plan_of
 from billing.models import Customer, Invoice, Payment, PaymentMethod, Refund, Subscription, SubscriptionItem
 from billing.money_states import InvoiceStatus, TransferStatus
-from billing.states import REVENUE
+from billing.states import ENDED, REVENUE
 from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin_html import NOTHING, id_link, link, list_url, moment, money, state
 
@@ -89,7 +89,13 @@ class CustomerAdmin(EntityAdmin):
 
     def _subscriptions(self, obj: Customer) -> Section:
         rows = [
-            (id_link(one), plan_of(one), state(one.status), moment(one.started_at), moment(one.current_period_end))
+            (
+                id_link(one),
+                plan_of(one),
+                state(one.status),
+                moment(one.started_at.date()),
+                NOTHING if one.status in ENDED else moment(one.current_period_end.date()),
+            )
             for one in obj.subscriptions.prefetch_related(
                 Prefetch("items", SubscriptionItem.objects.select_related("price__product"))
             )[:SHOWN]

@@ -26,7 +26,8 @@ def customers(term: str, limit: int) -> Iterable[Finding]:
         if len(found) >= limit:
             break
     for customer in found.values():
-        about = " · ".join(part for part in (customer.email, customer.external_id, customer.public_id) if part)
+        others = (customer.email, customer.external_id, customer.public_id)
+        about = " · ".join(part for part in others if part and part != customer.name)
         yield Finding(customer.name, about, admin_url(customer))
 
 

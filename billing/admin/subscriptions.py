@@ -12,9 +12,9 @@ from unfold.decorators import display
 from billing.admin.subscription_commands import SUBSCRIPTION_COMMANDS
 from billing.admin.texts import invoice_rows, payment_rows, plan_of
 from billing.models import Invoice, Payment, Subscription, SubscriptionItem
-from billing.states import Access
+from billing.states import ENDED, Access
 from core.admin import Empty, EntityAdmin, Figure, Section
-from core.admin_html import link, moment, state
+from core.admin_html import NOTHING, link, moment, state
 
 SHOWN = 10
 
@@ -61,7 +61,7 @@ class SubscriptionAdmin(EntityAdmin):
 
     @display(description="Period ends")
     def period_end(self, obj: Subscription) -> object:
-        return moment(obj.current_period_end.date())
+        return NOTHING if obj.status in ENDED else moment(obj.current_period_end.date())
 
     @display(description="Pending change")
     def pending(self, obj: Subscription) -> object:
@@ -83,9 +83,15 @@ class SubscriptionAdmin(EntityAdmin):
         return states
 
     def get_figures(self, request: HttpRequest, obj: Subscription) -> Sequence[Figure]:
+        period = Figure(
+            "Current period", moment(obj.current_period_start.date()), f"to {obj.current_period_end:%d %b %Y}"
+        )
+        if obj.status in ENDED:
+            is_known = obj.is_end_known and obj.ended_at is not None
+            period = Figure("Ended", moment(obj.ended_at.date()) if is_known and obj.ended_at else "day not known")
         return [
             Figure("Plan", plan_of(obj)),
-            Figure("Current period", moment(obj.current_period_start.date()), f"to {obj.current_period_end:%d %b %Y}"),
+            period,
             Figure("Runs since", moment(obj.started_at.date())),
         ]
 

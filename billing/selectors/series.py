@@ -94,6 +94,11 @@ def ended_by_month(*, now: datetime, months: int = 12) -> Months:
     return _counted(rows, "ended_at", months_until(now, months))
 
 
+def unknown_ends() -> int:
+    """Return how many subscriptions ended on a day that nobody knows: no series holds them."""
+    return Subscription.objects.filter(status=Status.CANCELED, is_end_known=False).order_by().count()
+
+
 def payments_by_day(*, now: datetime, days: int = 30) -> Days:
     """Return how many payments succeeded, and how many failed, on each day."""
     today = now.astimezone(UTC).date()

@@ -115,6 +115,16 @@ def test_leaves_what_is_empty_out_of_the_facts(page):
     assert "Paused at" not in shown
 
 
+def test_tells_no_period_for_what_has_ended(page, desk: Client):
+    ended = factories.subscription(factories.customer(), status="canceled", is_end_known=False, ended_at=None)
+    last_day = f"{ended.current_period_end.day} {ended.current_period_end:%b %Y}"
+    shown = page(ended)
+    assert "day not known" in shown
+    assert "Current period<" not in shown
+    assert last_day not in page(ended.customer)
+    assert last_day not in desk.get(reverse("admin:billing_subscription_changelist")).content.decode()
+
+
 def test_shows_text_of_others_as_text(desk: Client):
     customer = factories.customer(name="<script>alert(1)</script>", email="x@example.com")
     for address in (admin_url(customer), reverse("admin:billing_customer_changelist"), reverse("admin:index")):

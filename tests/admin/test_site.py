@@ -64,6 +64,12 @@ def test_shows_the_figures_exactly(page):
     assert "No payment was made within 30 days." in shown
 
 
+def test_says_what_stands_outside_of_the_series(page):
+    owner = factories.customer()
+    factories.subscription(owner, status="canceled", is_end_known=False, ended_at=None)
+    assert "without 1 that ended on a day nobody knows" in page()
+
+
 def test_shows_each_currency(page):
     for currency in ("USD", "EUR"):
         owner = factories.customer(currency=currency)

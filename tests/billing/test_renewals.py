@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -185,3 +186,12 @@ def test_asks_the_database_a_known_number_of_times_for_each_renewal() -> None:
     with CaptureQueriesContext(connection) as collection:
         jobs.run_inline(second)
     assert (len(renewal) <= 26, len(collection) <= 28) == (True, True), (len(renewal), len(collection))
+
+
+def test_is_ordered_by_a_command_that_tells_what_it_did(capsys, db):
+    call_command("renew", "--now", "2026-04-01T00:00:00Z", "--dry-run")
+    call_command("renew", "--now", "2026-04-01T00:00:00Z")
+    assert capsys.readouterr().out.splitlines() == [
+        "0 subscriptions are due at 2026-04-01 00:00 UTC; nothing was written",
+        "0 renewals enqueued as of 2026-04-01 00:00 UTC",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -78,7 +79,24 @@ class Command(BaseCommand):
         if is_json:
             self.stdout.write(json.dumps(result))
         else:
-            self.stdout.write("  ".join(f"{name}: {value}" for name, value in result.items()))
+            self.stdout.write("\n".join(_told(result)))
+
+
+def _told(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what happened in words."""
+    moment = datetime.fromisoformat(result["now"])
+    if "due" in result:
+        yield f"{result['due']:,} subscriptions are due at {moment:%Y-%m-%d %H:%M %Z}; nothing was written"
+        return
+    yield f"{result['enqueued']:,} renewals enqueued as of {moment:%Y-%m-%d %H:%M %Z}"
+    if "jobs" in result:
+        done = result["jobs"] - result["dead"] - result["open"]
+        yield f"  {done:,} jobs done in {result['seconds']:,} s (a renewal and a collection are one each)"
+        yield f"  {result['dead']:,} failed for good" + (
+            ": see the dead letters in the admin" if result["dead"] else ""
+        )
+        if result["open"]:
+            yield f"  {result['open']:,} still open; they go on by themselves"
 
 
 def _moment(text: str | None) -> datetime:

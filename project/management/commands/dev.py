@@ -103,7 +103,8 @@ def children(port: int, address: str) -> list[Child]:
     web = [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     web += ["--workers", "1", "--blocking-threads", "4", "--workers-kill-timeout", "10", "--log-level", "warning"]
     worker = [python, "-W", "ignore:You're running the worker with superuser", "-m", "celery", "--quiet"]
-    worker += ["-A", "project.celery", "worker", "--concurrency", "2", "--loglevel", "warning"]
+    concurrency = str(max(2, min(4, os.cpu_count() or 2)))
+    worker += ["-A", "project.celery", "worker", "--concurrency", concurrency, "--loglevel", "warning"]
     worker += ["--without-mingle", "--without-gossip"]
     return [
         Child("web", [*web, "project.wsgi:application"], "cyan", {**common, "COUNTINGHOUSE_PROCESS": "web"}),

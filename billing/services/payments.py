@@ -216,7 +216,7 @@ def _write(*, actor: Actor, payment: Payment, result: ChargeResult, now: datetim
             payment.status, payment.succeeded_at = PAYMENT.target(payment, "succeed"), now
         else:
             payment.status, payment.failed_at = PAYMENT.target(payment, "fail"), now
-            payment.failure_code, payment.failure_message = result.decline_code, result.message[:300]
+            payment.failure_code, payment.failure_message = result.decline_code, transfers.plain(result.message)
         payment.save(update_fields=_SETTLED)
         record(
             events.PAYMENT_SUCCEEDED if result.is_success else events.PAYMENT_FAILED,

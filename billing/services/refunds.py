@@ -146,7 +146,7 @@ def _write(*, actor: Actor, refund: Refund, result: RefundResult, now: datetime)
             refund.status, refund.succeeded_at = REFUND.target(refund, "succeed"), now
         else:
             refund.status, refund.failed_at = REFUND.target(refund, "fail"), now
-            refund.failure_code, refund.failure_message = result.failure_code, result.message[:300]
+            refund.failure_code, refund.failure_message = result.failure_code, transfers.plain(result.message)
         refund.save(update_fields=_SETTLED)
         record(
             events.REFUND_SUCCEEDED if result.is_success else events.REFUND_FAILED,

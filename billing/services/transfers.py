@@ -9,6 +9,7 @@ moment that a rule was given: a renewal with a moved clock must not lease into t
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -84,6 +85,11 @@ def _answer(call: Callable[[], _R | None]) -> _R | None:
         return call()
     except (ProviderUnavailable, ProviderAnswerInvalid):
         return None
+
+
+def plain(words: str) -> str:
+    """Return what a provider said as plain text, at most 300 characters: some send HTML entities (`&#39;`)."""
+    return " ".join(html.unescape(words).replace("\x00", "").split())[:300]
 
 
 def lose_answer(transfer: _T) -> _T:

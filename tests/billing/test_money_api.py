@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from billing.models import Customer, Invoice, Payment, Refund
+from billing.providers import local
 from core.ids import new_id
 from tests.billing import factories
 
@@ -100,6 +102,33 @@ def test_answers_a_decline_with_402_and_keeps_it_for_the_key(mine: Any, customer
     assert problem["payment_id"] == Payment.objects.get().public_id
     assert post(mine, f"invoices/{invoice.public_id}/pay", body, key="one").content == reply.content
     assert post(mine, f"invoices/{invoice.public_id}/pay", key="two").status_code == 201
+
+
+def test_shows_what_the_provider_said_as_plain_text_in_a_field_of_its_own(
+    mine: Any, customer: Customer, invoice: Invoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(local.DECLINES, "card_declined", "Dev Error: &quot;don&#39;t honour&quot;")
+    bad = factories.method(customer, "tok_card_declined")
+    problem = post(mine, f"invoices/{invoice.public_id}/pay", {"payment_method_id": bad.public_id}).json()
+    assert (problem["code"], problem["decline_code"]) == ("payment_declined", "card_declined")
+    assert problem["detail"] == "The payment was declined: card_declined."
+    assert problem["provider_message"] == 'Dev Error: "don\'t honour"'
+    shown = mine.get(f"/api/v1/payments/{problem['payment_id']}").json()
+    assert shown["failure_message"] == problem["provider_message"]
+
+
+def test_says_502_when_the_provider_speaks_of_something_else(
+    mine: Any, invoice: Invoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = local.SandboxProvider.charge
+    monkeypatch.setattr(
+        local.SandboxProvider, "charge", lambda self, **asked: replace(right(self, **asked), amount_minor=1)
+    )
+    reply = post(mine, f"invoices/{invoice.public_id}/pay")
+    assert (reply.status_code, reply.json()["code"]) == (502, "provider_answer_invalid")
+    assert Payment.objects.get().status == "unknown"
+    invoice.refresh_from_db()
+    assert (invoice.status, invoice.amount_paid_minor) == ("open", 0)
 
 
 def test_answers_202_while_the_provider_is_silent(mine: Any, customer: Customer, invoice: Invoice) -> None:

@@ -53,6 +53,15 @@ def test_subscribes_and_pays_the_first_invoice(mine: Any, customer: Customer, pr
     assert {"billing.subscription.created", "billing.subscription.activated", "billing.payment.succeeded"} <= types
 
 
+@pytest.mark.parametrize("items", [None, [], {}, "none", [None], [{"price_id": "undefined"}], [{"quantity": 1}]])
+def test_points_at_a_list_that_is_missing_or_no_list(mine: Any, customer: Customer, items: Any) -> None:
+    body = {"customer_id": customer.public_id} | ({} if items is None else {"items": items})
+    reply = mine.post("/api/v1/subscriptions", body, **key())
+    assert reply.status_code == 400
+    assert all(fault["pointer"].startswith("/items") for fault in reply.json()["errors"])
+    assert not Subscription.objects.exists()
+
+
 def test_subscribes_once_for_one_key(mine: Any, customer: Customer, price: Price) -> None:
     body = {"customer_id": customer.public_id, "items": [{"price_id": price.public_id}]}
     headers = key()

@@ -1,0 +1,141 @@
+"""Two organisations that have one of everything, and everybody who may ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from accounts.actors import actor_of_user
+from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
+from accounts.services import api_keys, invitations, memberships
+from audit.models import Event
+from billing.models import BillingEntity, PaymentMethod
+from billing.services import payments, refunds
+from core import ids, jobs
+from core.access import Role
+from core.actor import SYSTEM
+from core.clock import now
+from core.ids import new_id
+from core.models import Entity
+from tests.billing import factories
+from tests.cast import PASSWORD, Api, new_person
+
+EVERY_SCOPE = ("accounts.*", "audit.*", "billing.*")
+
+
+@dataclass(frozen=True)
+class Company:
+    """One organisation with one row of each kind, named as the addresses name them."""
+
+    organization: Organization
+    owner: User
+    rows: Mapping[str, Entity | Event]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        return {name: row.public_id for name, row in self.rows.items()}
+
+
+def missing(company: Company) -> dict[str, str]:
+    """Return ids as those of `company` that name nothing."""
+    return {name: ids.encode(row.id_prefix, new_id()) for name, row in company.rows.items()}
+
+
+def company(organization: Organization, owner: User, entity: BillingEntity) -> Company:
+    """Fill `organization` with one of everything."""
+    actor = actor_of_user(owner)
+    customer = factories.customer(organization=organization, billing_entity=entity, name=f"Of {organization.name}")
+    invoice = factories.invoice(customer)
+    paid = factories.invoice(customer)
+    payment = payments.create(actor=SYSTEM, invoice=paid, operation_key=new_id().hex, now=now())
+    refund = refunds.create(actor=SYSTEM, payment=payment, operation_key=new_id().hex, now=now())
+    member = memberships.create(
+        actor=SYSTEM, organization=organization, user=new_person(f"in-{organization.slug}@x.example"), role=Role.VIEWER
+    )
+    return Company(
+        organization,
+        owner,
+        {
+            "organization": organization,
+            "customer": customer,
+            "payment-methods": PaymentMethod.objects.get(customer=customer),
+            "subscriptions": factories.subscription(customer),
+            "invoices": invoice,
+            "payments": payment,
+            "refunds": refund,
+            "unlisted_price": factories.price(is_listed=False),
+            "members": member,
+            "invitations": invitations.create(
+                actor=actor, organization=organization, email="new@x.example", role=Role.MEMBER, now=now()
+            ),
+            "api-keys": key_of(organization, owner)[0],
+            "sessions": Session.objects.create(user=owner, last_used_at=now(), expires_at=now() + timedelta(days=1)),
+            "jobs": jobs.enqueue("accounts.send_mail", {"private": "payload"}, actor=actor),
+            "events": Event.objects.filter(subject_id=organization.pk).earliest("id"),
+        },
+    )
+
+
+def key_of(organization: Organization, owner: User, *scopes: str) -> tuple[ApiKey, str]:
+    return api_keys.create(
+        actor=actor_of_user(owner),
+        organization=organization,
+        name="robot",
+        scopes=scopes or EVERY_SCOPE,
+        now=now(),
+    )
+
+
+def with_role(organization: Organization, role: Role) -> User:
+    person = new_person(f"{role}@{organization.slug}.example")
+    memberships.create(actor=SYSTEM, organization=organization, user=person, role=role)
+    return person
+
+
+# What is sent to each operation that takes a body; `those` are ids by kind.
+Those = Mapping[str, str]
+BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
+    "billing_entities_create": lambda those: {
+        "legal_name": "Other",
+        "country": "US",
+        "default_currency": "USD",
+        "invoice_prefix": "OTHER",
+    },
+    "auth_password_change": lambda those: {"current_password": PASSWORD, "new_password": "another horse entirely"},
+    "customers_create": lambda those: {"name": "Mine", "organization_id": those["organization"]},
+    "customers_payment_methods_create": lambda those: {"token": "tok_success"},
+    "customers_update": lambda those: {"name": "Other"},
+    "invitations_accept": lambda those: {"token": "made up"},
+    "invoices_mark_uncollectible": lambda those: {"reason": "Gone."},
+    "invoices_pay": lambda those: {"payment_method_id": those["payment-methods"]},
+    "invoices_void": lambda those: {"reason": "Wrong."},
+    "me_update": lambda those: {"name": "Other"},
+    "organizations_api_keys_create": lambda those: {"name": "key", "scopes": ["billing.invoice.view"]},
+    "organizations_create": lambda those: {"name": "Another"},
+    "organizations_invitations_create": lambda those: {"email": "another@x.example", "role": "member"},
+    "organizations_members_update": lambda those: {"role": "member"},
+    "organizations_update": lambda those: {"name": "Other"},
+    "payments_create": lambda those: {"invoice_id": those["invoices"]},
+    "prices_create": lambda those: {"amount_minor": 1, "currency": "USD", "product_id": those["product"]},
+    "prices_update": lambda those: {"is_listed": True},
+    "products_create": lambda those: {"name": "Other"},
+    "products_update": lambda those: {"name": "Other"},
+    "refunds_create": lambda those: {"payment_id": those["payments"]},
+    "subscriptions_cancel": lambda those: {},
+    "subscriptions_change_plan": lambda those: {"price_id": those["price"]},
+    "subscriptions_create": lambda those: {"customer_id": those["customer"], "items": [{"price_id": those["price"]}]},
+    "subscriptions_pause": lambda those: {},
+    "subscriptions_preview": lambda those: {"price_id": those["price"]},
+    "subscriptions_preview_new": lambda those: {
+        "customer_id": those["customer"],
+        "items": [{"price_id": those["price"]}],
+    },
+    "subscriptions_suspend": lambda those: {"reason": "Unpaid."},
+    "subscriptions_unsuspend": lambda those: {},
+}
+
+__all__ = [
+    "BODIES", "EVERY_SCOPE", "Api", "Company", "Invitation", "Membership", "company", "key_of", "missing", "with_role",
+]  # fmt: skip

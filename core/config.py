@@ -6,6 +6,7 @@ file that holds the value of `NAME` (secrets as files).
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+_KEY_BYTES = 32
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -70,6 +72,21 @@ def url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def key_list(value: str) -> list[str]:
+    """A list of keys: base64 of 32 bytes each."""
+    parts = listing(value)
+    for place, part in enumerate(parts, 1):
+        try:
+            size = len(base64.b64decode(part, validate=True))
+        except ValueError:
+            size = 0
+        if size != _KEY_BYTES:
+            raise ValueError(f"number {place} is not base64 of {_KEY_BYTES} bytes")  # the text itself is a secret
+    if not parts:
+        raise ValueError("at least one key is needed")
+    return parts
+
+
 def choice(*choices: str) -> Callable[[str], str]:
     """Return the type of a word out of `choices`."""
 
@@ -88,7 +105,8 @@ REQUIRED = object()
 @dataclass(frozen=True, slots=True)
 class Variable:
     """One environment variable. `default` is a value of the type, REQUIRED, or a function of the environment name
-    (`development`, `test`, `production`) that returns either. `number` names its faults, and never changes."""
+    (`development`, `test`, `production`) that returns either. `number` names its faults, and never changes. `rule`
+    raises ValueError for a value that the environment (its second argument) forbids."""
 
     name: str
     type: Callable[[str], Any]
@@ -97,6 +115,7 @@ class Variable:
     group: str
     is_secret: bool = False
     number: int = 0
+    rule: Callable[[Any, str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +145,13 @@ class Environment:
 
 
 def _value(variable: Variable, source: Mapping[str, str], kind: str) -> Any:
+    value = _read(variable, source, kind)
+    if variable.rule is not None:
+        variable.rule(value, kind)
+    return value
+
+
+def _read(variable: Variable, source: Mapping[str, str], kind: str) -> Any:
     raw = source.get(variable.name)
     file = source.get(f"{variable.name}_FILE")
     if file:

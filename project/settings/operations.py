@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
@@ -37,6 +38,7 @@ def caches(url: str) -> dict[str, Any]:
 def security(public_url: str, cors_origins: list[str]) -> dict[str, Any]:
     """Return the settings of CSP, CORS, cookies and the outer door, by their names in Django."""
     is_https = public_url.startswith("https://")
+    public = urlsplit(public_url)
     return {
         "CONTENT_SECURITY_POLICY": {
             "DIRECTIVES": {
@@ -68,6 +70,8 @@ def security(public_url: str, cors_origins: list[str]) -> dict[str, Any]:
         "CORS_PREFLIGHT_MAX_AGE": 3600,
         "SESSION_COOKIE_SECURE": is_https,
         "CSRF_COOKIE_SECURE": is_https,
+        # Behind a proxy that ends TLS a form comes by http from a page of https.
+        "CSRF_TRUSTED_ORIGINS": [f"{public.scheme}://{public.netloc}"],
         "SECURE_HSTS_SECONDS": 365 * 24 * 3600 if is_https else 0,
         "SECURE_HSTS_INCLUDE_SUBDOMAINS": is_https,
         "SECURE_HSTS_PRELOAD": is_https,

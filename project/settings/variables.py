@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
-from core.config import REQUIRED, Variable, boolean, choice, integer, listing, network_list, number, text, url
+from core.config import REQUIRED, Variable, boolean, choice, integer, key_list, listing, network_list, number, text, url
 
 
 def required_in_production(development: Any) -> Any:
@@ -26,6 +27,37 @@ def mail_url(value: str) -> str:
         raise ValueError("expected smtp://user:password@host:port?tls=1, file: or console:")
     return value
 
+
+def strong(value: str, kind: str) -> None:
+    """In production a secret is long, and not made of a few characters."""
+    if kind == "production" and (len(value) < 50 or len(set(value)) < 10 or value.startswith("development-only")):
+        raise ValueError("too weak for production")
+
+
+def not_published(value: list[str], kind: str) -> None:
+    """The key that development uses when it has none stands in this file."""
+    if kind == "production" and _DEVELOPMENT_KEY in value:
+        raise ValueError("the development key is known to everybody")
+
+
+def off_in_production(value: bool, kind: str) -> None:
+    if kind == "production" and value:
+        raise ValueError("it must be off in production, where it would show secrets to whoever meets an error")
+
+
+def named_hosts(value: list[str], kind: str) -> None:
+    if kind == "production" and "*" in value:
+        raise ValueError("name the hosts: with * links can be forged")
+
+
+def encrypted(value: str, kind: str) -> None:
+    """In production people use https: cookies and HSTS follow from it. A trial on one machine may do without."""
+    parts = urlsplit(value)
+    if kind == "production" and parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("expected https:// in production")
+
+
+_DEVELOPMENT_KEY = "ZGV2ZWxvcG1lbnQtb25seS1lbmNyeXB0aW9uLWtleSE="
 
 VARIABLES: list[Variable] = [
     Variable(
@@ -52,28 +84,45 @@ VARIABLES: list[Variable] = [
         "Security",
         is_secret=True,
         number=3,
+        rule=strong,
     ),
     Variable(
         "ENCRYPTION_KEYS",
-        listing,
-        required_in_production(["ZGV2ZWxvcG1lbnQtb25seS1lbmNyeXB0aW9uLWtleSE="]),
+        key_list,
+        required_in_production([_DEVELOPMENT_KEY]),
         "Keys that wrap the keys of persons: base64 of 32 bytes each; the first encrypts, all decrypt.",
         "Security",
         is_secret=True,
         number=4,
+        rule=not_published,
     ),
     Variable(
         "TOKEN_SIGNING_KEYS",
-        listing,
+        key_list,
         required_in_production([]),
         "Ed25519 private keys that sign access tokens: base64 of the 32-byte seed each; the first signs, all verify.",
         "Security",
         is_secret=True,
         number=5,
+        rule=not_published,
     ),
-    Variable("ALLOWED_HOSTS", listing, ["localhost", "127.0.0.1", "[::1]"], "Host names served.", "Web", number=6),
     Variable(
-        "PUBLIC_URL", url("http", "https"), "http://localhost:8000", "The address that people use.", "Web", number=7
+        "ALLOWED_HOSTS",
+        listing,
+        ["localhost", "127.0.0.1", "[::1]"],
+        "Host names served.",
+        "Web",
+        number=6,
+        rule=named_hosts,
+    ),
+    Variable(
+        "PUBLIC_URL",
+        url("http", "https"),
+        required_in_production("http://localhost:8000"),
+        "The address that people use; https in production.",
+        "Web",
+        number=7,
+        rule=encrypted,
     ),
     Variable(
         "TRUSTED_PROXIES",
@@ -189,5 +238,7 @@ VARIABLES: list[Variable] = [
         "Web",
         number=27,
     ),
-    Variable("DEBUG", boolean, False, "Django's debug pages; never in production.", "Web", number=28),
+    Variable(
+        "DEBUG", boolean, False, "Django's debug pages; never in production.", "Web", number=28, rule=off_in_production
+    ),
 ]

@@ -8,11 +8,13 @@ import shutil
 import pytest
 from django.http import HttpResponse
 from django.template import Context, Engine
+from django.test import Client
 
 from accounts.models import User
 from core import limits, redis
 from core.headers import CompressMiddleware, SecurityHeadersMiddleware
 from core.middleware_door import DoorCache
+from project.settings.operations import security
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PASSWORD = "a long phrase for the test"
@@ -168,3 +170,21 @@ def test_breaks_no_page_of_the_admin_in_a_browser(processes):
         browser.close()
     violations = [text for text in complaints if "Content Security Policy" in text or "Error" in text]
     assert not violations, "\n".join(violations)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("origin", "status"), [("https://house.example", 302), ("https://elsewhere.example", 403)])
+def test_takes_forms_of_the_public_address_behind_a_proxy_that_ends_tls(settings, staff, origin, status):
+    for name, value in security("https://house.example", []).items():
+        setattr(settings, name, value)
+    browser = Client(enforce_csrf_checks=True)
+    page = browser.get("/admin/login/").content.decode()
+    token = page.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+    form = {"username": staff.email, "password": "correct horse battery staple", "csrfmiddlewaretoken": token}
+    reply = browser.post("/admin/login/", form, headers={"Origin": origin})
+    assert reply.status_code == status
+    if status == 302:
+        cookie = reply.cookies["sessionid"]
+        assert cookie["secure"]
+        assert cookie["httponly"]
+        assert cookie["samesite"] == "Lax"

@@ -29,11 +29,14 @@ def new_id() -> UUID:
 
 def encode(prefix: str, value: UUID) -> str:
     """Return the public form of `value`: `prefix`, an underscore, 26 characters."""
-    number, pairs = value.int, []
-    for _ in range(13):
-        pairs.append(_PAIRS[number & 1023])
-        number >>= 10
-    return f"{prefix}_{''.join(reversed(pairs))}"
+    number, two = value.int, _PAIRS
+    high, low = number >> 60, number & (1 << 60) - 1  # shifting small integers is cheaper
+    return (
+        f"{prefix}_{two[high >> 60]}{two[high >> 50 & 1023]}{two[high >> 40 & 1023]}{two[high >> 30 & 1023]}"
+        f"{two[high >> 20 & 1023]}{two[high >> 10 & 1023]}{two[high & 1023]}"
+        f"{two[low >> 50]}{two[low >> 40 & 1023]}{two[low >> 30 & 1023]}{two[low >> 20 & 1023]}"
+        f"{two[low >> 10 & 1023]}{two[low & 1023]}"
+    )
 
 
 def split(text: str) -> tuple[str, UUID]:

@@ -14,6 +14,7 @@ from billing.models.catalog import Price
 from billing.models.customers import Customer
 from billing.states import ENDED, REVENUE, RUNNING, Access, Collection, Status, allowed_commands
 from core.models import Entity
+from core.reading import Children
 
 
 def _values(members: Iterable[StrEnum]) -> list[str]:
@@ -148,8 +149,8 @@ class SubscriptionItem(Entity):
         ]
 
 
-# A prefetch into a plain list: one through the manager would build a query set for every row.
-WITH_ITEMS: Any = models.Prefetch(
+# Into a plain list: a prefetch through the manager would build a query set for every row.
+WITH_ITEMS: Any = Children(
     "items",
     SubscriptionItem.objects.only("subscription_id", "price_id", "quantity").order_by("id"),
     to_attr="loaded_items",

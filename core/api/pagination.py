@@ -24,6 +24,7 @@ from rest_framework.pagination import BasePagination
 
 from core.api.replies import Reply
 from core.errors import InvalidInput
+from core.reading import read
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -69,7 +70,7 @@ class CursorPage(BasePagination):
         position = _read(query["cursor"], scope, len(ordering)) if "cursor" in query else None
         is_backward = position is not None and position.is_backward
         total = queryset.count() if _flag(query.get("include_total")) else None
-        rows = list(_beside(queryset, ordering, position)[: limit + 1])
+        rows = read(_beside(queryset, ordering, position)[: limit + 1])
         has_more, rows = len(rows) > limit, rows[:limit]
         if is_backward:
             rows.reverse()

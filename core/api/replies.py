@@ -29,7 +29,9 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 def moment(value: datetime) -> str:
     """Return an aware moment as RFC 3339 in UTC ("2026-01-31T09:00:00.000001Z")."""
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat()[:-6] + "Z"  # in place of +00:00
 
 
 def _plain(value: Any) -> Any:

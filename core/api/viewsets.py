@@ -19,6 +19,7 @@ from core.api.serializers import EntitySerializer
 from core.api.views import APIView, written
 from core.errors import NotFound
 from core.models import Entity
+from core.reading import read
 
 __all__ = ["EntityViewSet", "command_action", "operation"]
 
@@ -66,10 +67,12 @@ class EntityViewSet(APIView, GenericViewSet):  # type: ignore[type-arg]
         model: type[Entity] = queryset.model
         missing = NotFound(f"There is no such {model._meta.verbose_name}, or you may not see it.")
         try:
-            row = queryset.get(pk=ids.decode(model.id_prefix, self.kwargs["id"]))
-        except (ids.MalformedId, model.DoesNotExist):
+            rows = read(queryset.filter(pk=ids.decode(model.id_prefix, self.kwargs["id"])))
+        except ids.MalformedId:
             raise missing from None
-        return self.check_version(row)
+        if not rows:
+            raise missing
+        return self.check_version(rows[0])
 
     def get_object(self) -> Any:
         return self.entity()

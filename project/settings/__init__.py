@@ -60,15 +60,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "core.headers.CompressMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "core.pages.CSPMiddleware",
     "core.headers.SecurityHeadersMiddleware",
-    "core.middleware_door.DoorMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "core.pages.DoorMiddleware",
+    "core.pages.WhiteNoiseMiddleware",
+    "core.pages.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "core.pages.CsrfViewMiddleware",
+    "core.pages.AuthenticationMiddleware",
+    "core.pages.MessageMiddleware",
 ]
 
 AUTH_USER_MODEL = "accounts.User"

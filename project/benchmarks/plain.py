@@ -1,7 +1,7 @@
 """The measure: plain Django REST framework with simplejwt, as their tutorials set them up.
 
-It reads the same rows of the same database, without sessions, access checks, limits, idempotency or log lines. It is a
-settings module and an URL configuration in one, and runs in a process of its own (`worker.py`).
+It reads the same rows of the same database through the same kind of pool, without sessions, access checks, limits,
+idempotency, log lines or figures. It runs in a process of its own (`worker.py`).
 """
 
 from __future__ import annotations

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.backends.signals import connection_created
 from rest_framework import serializers, viewsets
 from rest_framework.pagination import CursorPagination
 from rest_framework.routers import SimpleRouter
 
 from billing.models import Subscription, SubscriptionItem
+
+# The product times each query; the plain side must not pay for it.
+connection_created.disconnect(dispatch_uid="core.telemetry.queries")
 
 
 class NewestFirst(CursorPagination):

@@ -159,6 +159,10 @@ class APIView(RestAPIView):
             raise InvalidInput("A query parameter is not valid.", faults=[_parameter_fault(fault) for fault in faults])
         return serializer.validated_data
 
+    def _declared(self) -> Operation:
+        """Return what was declared of the method that is called."""
+        return operations.of(getattr(self, getattr(self, "action", None) or self.request.method.lower(), None))
+
     def _validated(self, serializer_class: type[Serializer[Any]], data: Any, options: dict[str, Any]) -> Any:
         serializer = serializer_class(data=data, context={"request": self.request, "view": self}, **options)
         faults = list(strict.faults_of(serializer, data))
@@ -191,6 +195,8 @@ class APIView(RestAPIView):
             row = row.refreshed_for_update()
         present = etag(row.version)
         if wanted.strip() != "*" and present not in version_tags(wanted):
+            if self._declared().request is not None:
+                self.input()  # what is wrong in any case is told first (RFC 9110, section 13.2.1)
             raise StaleVersion(
                 f"It stands at {present}, you asked for {wanted[:200]}. Read it again.",
                 headers={"ETag": present},

@@ -266,6 +266,10 @@ def test_tells_a_changed_row_by_its_etag(api: Client, job: Job) -> None:
     assert problem(stale, 412, "stale_version")["current_etag"] == '"v2"'
     assert stale.headers["ETag"] == '"v2"'
     assert patch(first.headers["ETag"]).status_code == 412
+    wrong = api.patch(
+        address, {"rank": 1}, content_type="application/json", headers={"If-Match": first.headers["ETag"]}
+    )
+    assert pointers(problem(wrong, 400, "invalid_input")) == {"/rank": "unknown_field"}
     assert patch("*").status_code == 200
 
 

@@ -96,6 +96,10 @@ class MakeSerializer(InputSerializer):
     parent_id = PublicIdField(Job, required=False)
 
 
+class ChangeSerializer(InputSerializer):
+    priority = serializers.IntegerField(min_value=0, max_value=9, required=False)
+
+
 class JobFilters(EntityFilterSet):
     kind = django_filters.CharFilter()
     parent = PublicIdFilter(Job, field_name="id")
@@ -121,10 +125,10 @@ class JobViewSet(EntityViewSet):
         data = self.input()
         return make(actor=request.actor, kind=data["kind"], priority=data.get("priority", 5))
 
-    @operation(request=MakeSerializer, response=JobSerializer)
+    @operation(request=ChangeSerializer, response=JobSerializer)
     def partial_update(self, request: Any) -> Job:
         job = self.entity()
-        job.priority = self.input(partial=True).get("priority", job.priority)
+        job.priority = self.input().get("priority", job.priority)
         job.save()
         return job
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from django import forms
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminRadioSelectWidget, UnfoldAdminSelect2Widget
 
 from billing.admin.texts import plan_of, price_label
@@ -74,13 +77,31 @@ def _cancel_preview(call: Call[Subscription]) -> Iterable[Effect]:
 # Change plan
 
 
+class PriceSelect(UnfoldAdminSelect2Widget):
+    """An import makes one price for each amount, so there may be thousands: they are written in one go, as a template
+    for each would take a second."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        widget = self.get_context(name, value, attrs)["widget"]
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            (
+                (str(option["value"]), SafeString(" selected") if option["selected"] else "", option["label"])
+                for _, group, _ in widget["optgroups"]
+                for option in group
+            ),
+        )
+        return format_html('<select name="{}"{}>{}</select>', name, flatatt(widget["attrs"]), options)
+
+
 class PriceField(forms.ModelChoiceField):  # type: ignore[type-arg]
     def label_from_instance(self, obj: Price) -> str:
         return price_label(obj)
 
 
 class ChangePlanForm(CommandForm):
-    price = PriceField(queryset=Price.objects.none(), label="New price", widget=UnfoldAdminSelect2Widget())
+    price = PriceField(queryset=Price.objects.none(), label="New price", widget=PriceSelect())
     quantity = forms.IntegerField(min_value=1, max_value=1_000_000, widget=UnfoldAdminIntegerFieldWidget())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

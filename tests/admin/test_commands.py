@@ -55,6 +55,16 @@ def test_previews_and_changes_nothing_before_it_is_confirmed(running, give):
     assert not Event.objects.filter(subject_id=running.pk).exists()
 
 
+def test_offers_thousands_of_imported_prices_safely(running, desk: Client):
+    product = factories.price().product
+    product.name = "Fibre <b>"
+    product.save()
+    wanted = [factories.price(amount_minor=1000 + number, product=product, is_listed=False) for number in range(30)]
+    shown = desk.get(address(running, "change-plan")).content.decode()
+    assert "<b>" not in shown
+    assert all(f'<option value="{price.pk}">Fibre &lt;b&gt;, {price}</option>' in shown for price in wanted)
+
+
 def test_asks_for_a_reason(running, give):
     shown = give(running, "cancel", when="now", reason="").content.decode()
     assert "This field is required." in shown

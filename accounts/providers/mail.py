@@ -11,6 +11,12 @@ from django.template.loader import render_to_string
 from core import outside
 
 
+def one_line(text: str) -> str:
+    """Return what somebody typed without line breaks and control characters: a name must not write a mail's subject or
+    begin its text."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 def send(name: str, to: str, values: dict[str, Any]) -> None:
     """Render the mail `name` with `values` and send it through Django's e-mail backend."""
     values = {"public_url": settings.PUBLIC_URL.rstrip("/"), "app_url": settings.APP_URL.rstrip("/"), **values}

@@ -64,7 +64,8 @@ def send(invitation_id: UUID) -> bool:
     if not open_ones.update(token_hash=tokens.hash_of(token)):
         return False
     invitation = Invitation.objects.select_related("organization", "invited_by").get(pk=invitation_id)
-    mail.send("invitation", invitation.email, {"invitation": invitation, "token": token})
+    values = {"invitation": invitation, "organization": mail.one_line(invitation.organization.name), "token": token}
+    mail.send("invitation", invitation.email, values)
     return True
 
 

@@ -62,10 +62,12 @@ def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membersh
 @command("accounts.membership.remove")
 def remove(*, actor: Actor, membership: Membership) -> None:
     """Take a member out; everybody may leave. Writes `accounts.membership.removed`. Raises `LastOwner`."""
-    if actor.id != membership.user_id:
+    is_leaving = actor.id == membership.user_id
+    if not is_leaving:
         require(actor, "accounts.membership.manage", membership)
-        _require_for_role(actor, membership.organization, Role(membership.role))
     member = _locked(membership)
+    if not is_leaving:
+        _require_for_role(actor, membership.organization, Role(member.role))
     if member.role == Role.OWNER:
         _refuse_last_owner(member)
     sessions.doubt_sessions_of(member.user_id)

@@ -16,6 +16,7 @@ from accounts.services import memberships
 from core import jobs
 from core.access import Role
 from core.actor import SYSTEM
+from core.errors import Forbidden
 from tests.cast import new_person
 
 pytestmark = pytest.mark.django_db
@@ -201,3 +202,30 @@ def test_tells_that_a_member_changed_its_name_by_the_etag(api, owner, organizati
     assert (again.status_code, again.json()["name"]) == (200, "Thomas")
     # The membership itself did not change, so a command that was decided on before is still right.
     assert client.patch(url, {"role": "viewer"}, headers={"If-Match": tag}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["Acme\nBcc: all@x.example", "Acme\rYour account is locked", "\x1b[31mAcme\r\n\r\nPay here"]
+)
+def test_lets_no_name_write_into_the_mail(api, owner, name):
+    client = api(owner)
+    made = client.post("/api/v1/organizations", {"name": name}).json()["id"]
+    invited = {"email": "new@x.example", "role": "member"}
+    assert client.post(f"/api/v1/organizations/{made}/invitations", invited).status_code == 201
+    jobs.drain()
+    (sent,) = mail.outbox
+    assert sent.subject.startswith("Join ")
+    assert sent.subject.endswith(" at Countinghouse")
+    assert sent.subject.isprintable()
+    assert sent.body.startswith("You are invited to ")
+    assert "\x1b" not in sent.body
+
+
+def test_asks_for_the_role_as_it_stands_when_somebody_is_removed(api, owner, team_mate, organization):
+    """Read as a plain member, made an owner meanwhile: an administrator may not remove them any more."""
+    admin = new_person("ada@example.com")
+    memberships.create(actor=SYSTEM, organization=organization, user=admin, role=Role.ADMIN)
+    read = Membership.objects.select_related("organization").get(user=team_mate)
+    Membership.objects.filter(pk=read.pk).update(role=Role.OWNER)
+    with pytest.raises(Forbidden):
+        memberships.remove(actor=actor_of_user(admin), membership=read)

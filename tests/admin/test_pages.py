@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 import pytest
+from django.contrib import admin
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -155,3 +156,47 @@ def test_goes_through_a_long_timeline_page_by_page(desk: Client, monkeypatch):
     assert len(first["timeline"]) == len(second["timeline"]) == 2
     assert {entry.id for entry in first["timeline"]}.isdisjoint(entry.id for entry in second["timeline"])
     assert desk.get(where + "?before=nonsense").status_code == 200
+
+
+def test_shows_what_people_typed_as_text_on_every_page(desk: Client, owner: User, organization: Organization) -> None:
+    evil = '"><img src=x onerror=alert(1)>'
+    Organization.objects.update(name=evil)
+    User.objects.update(name=evil)
+    factories.invoice(factories.customer(organization=organization, name=evil))
+    for model, pages in admin.site._registry.items():
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        row = model._default_manager.first()
+        addresses = [reverse(f"{name}_changelist")]
+        if row is not None:
+            addresses += [reverse(f"{name}_{page}", args=[row.pk]) for page in ("change", "history")]
+            commands = getattr(pages, "commands", ())
+            addresses += [reverse(f"{name}_command", args=[row.pk, command.name]) for command in commands]
+        for address in addresses:
+            assert "<img src=x" not in desk.get(address).content.decode(), address
+
+
+def test_changes_nothing_by_get(desk: Client, owner: User, organization: Organization) -> None:
+    factories.invoice(factories.customer(organization=organization))
+    before = Event.objects.count()
+    for model, pages in admin.site._registry.items():
+        row = model._default_manager.first()
+        for command in getattr(pages, "commands", ()) if row is not None else ():
+            name = f"admin:{model._meta.app_label}_{model._meta.model_name}_command"
+            desk.get(reverse(name, args=[row.pk, command.name]), {"reason": "x", "confirm": "1", "token": "0" * 32})
+    assert Event.objects.count() == before
+
+
+def test_takes_no_command_without_the_token_of_its_page(staff: User) -> None:
+    running = factories.subscription(factories.customer())
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(staff)
+    address = reverse("admin:billing_subscription_command", args=[running.pk, "pause"])
+    assert browser.post(address, {"reason": "x", "confirm": "1"}).status_code == 403
+    running.refresh_from_db()
+    assert running.status == "active"
+
+
+def test_shuts_out_at_once_who_is_no_staff_any_more(desk: Client, staff: User) -> None:
+    assert desk.get("/admin/find/?q=a").status_code == 200
+    User.objects.filter(pk=staff.pk).update(is_staff=False)
+    assert desk.get("/admin/find/?q=a").status_code == 302

@@ -12,11 +12,15 @@ from uuid import uuid4
 import pytest
 import structlog
 from celery.signals import setup_logging
+from django.core import mail
 from django.db import connection
+from django.test import Client
 
-from core import context
+from core import context, jobs
 from core.telemetry import logs, queries
 from project.celery import app
+from tests.billing import factories
+from tests.cast import PASSWORD
 
 SECRETS = ["hunter2hunter2", "eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl", "s3cr3t-in-url", "abcdef0123456789"]
 
@@ -160,3 +164,38 @@ def test_shows_no_local_variables_to_a_person(terminal):
     shown = "\n".join(terminal())
     assert "RuntimeError: 3" in shown
     assert "hunter2hunter2" not in shown
+
+
+@pytest.mark.django_db
+def test_holds_no_secret_and_nothing_personal_of_a_whole_day(lines, api, owner, organization):
+    """People sign up, err, reset, invite, make keys, pay; the log tells of it and names nobody."""
+    words = {
+        owner.email,
+        PASSWORD,
+        "fresh@example.com",
+        "Fresh Fish",
+        "new@x.example",
+        "priv@cust.example",
+        "tok_private",
+    }
+    nobody, client = api(), api(owner)
+    words |= {client.access_token, client.refresh_token, "Private Person", "kk-key-of-mine"}
+    body = {"email": "fresh@example.com", "password": PASSWORD, "name": "Fresh Fish"}
+    nobody.post("/api/v1/auth/sign-up", body)
+    nobody.post("/api/v1/auth/login", {"email": owner.email, "password": "wrong"})
+    nobody.post("/api/v1/auth/password-reset", {"email": owner.email})
+    path = f"/api/v1/organizations/{organization.public_id}"
+    client.post(f"{path}/invitations", {"email": "new@x.example", "role": "member"})
+    words.add(client.post(f"{path}/api-keys", {"name": "k", "scopes": ["billing.*"]}).json()["key"])
+    customer = factories.customer(organization=organization, email="priv@cust.example", name="Private Person")
+    client.post(f"/api/v1/customers/{customer.public_id}/payment-methods", {"token": "tok_private"})
+    client.get("/api/v1/customers?email=priv@cust.example&nothing=priv@cust.example")
+    pay = f"/api/v1/invoices/{factories.invoice(customer).public_id}/pay"
+    assert client.post(pay, {}, headers={"Idempotency-Key": "kk-key-of-mine"}).status_code < 500
+    Client().post("/admin/login/", {"username": owner.email, "password": PASSWORD})
+    jobs.drain()
+    assert len(mail.outbox) >= 3
+    words |= {word for message in mail.outbox for word in message.body.split() if len(word) > 30}
+    written = json.dumps(lines())
+    assert len(lines()) >= 10
+    assert [word for word in words if word in written] == []

@@ -65,12 +65,15 @@ def map_case(context: Any, case: Any) -> Any:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    """Leave what is ours to sign or to count out of requests that are meant to be valid."""
+    """Leave what is ours to sign or to count out of requests that are meant to be valid, and act in one organisation:
+    who founds others on the way would otherwise act in none."""
     if not _is_valid(case):
         return
     case.query.pop("cursor", None)
     for name in [name for name in case.headers if name.lower() in UNKNOWABLE]:
         case.headers.pop(name)
+    if EMAIL and IDS["org"] and case.headers.get("Authorization"):
+        case.headers["X-Organization"] = IDS["org"][0]
 
 
 @schemathesis.hook

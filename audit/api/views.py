@@ -17,7 +17,7 @@ from audit.selectors.reading import Readable, readable
 from core import context, ids
 from core.access import allows, require
 from core.actor import Actor
-from core.api.fields import PublicIdField
+from core.api.fields import ID_SUFFIX, PublicIdField
 from core.api.filters import PublicIdFilter, filtered
 from core.api.pagination import CursorPage
 from core.api.replies import Reply, moment
@@ -73,6 +73,11 @@ class NamedFilter(django_filters.Filter):
     """By the public id of any object; `column` is `subject` or `actor`."""
 
     field_class = AnyIdField
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression of what it takes, for the schema."""
+        return f"^({'|'.join(sorted(entities_by_prefix))})_{ID_SUFFIX}$"
 
     def filter(self, qs: QuerySet[Any], value: tuple[str, UUID] | None) -> QuerySet[Any]:
         if value is None:

@@ -125,6 +125,9 @@ class Schema(AutoSchema):
             parameter["schema"] = id_schema(prefix)
         elif parameter["schema"].get("type") == "string" and "enum" not in parameter["schema"]:
             parameter["schema"].setdefault("minLength", 1)
+            pattern = getattr(filters.get(parameter["name"]), "pattern", "")
+            if pattern:
+                parameter["schema"]["pattern"] = pattern
             longest = getattr(filters.get(parameter["name"]), "extra", {}).get("max_length")
             if longest:
                 parameter["schema"].setdefault("maxLength", longest)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from billing.models import Invoice
 from tests.journeys.house import House
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, Processes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.journey]
 
@@ -57,3 +59,30 @@ def test_goes_through_the_first_hour_with_nothing_but_curl(house: House, tmp_pat
         assert fact in part, (fact, part)
     assert "The state does not allow this command" in said[11]
     assert said[12].endswith("paid")
+
+
+def test_goes_through_the_first_hour_of_staff(processes: Processes, tmp_path: Path) -> None:
+    processes.relay()
+    processes.worker()
+    folder = Path(sys.executable).parent
+    script = "".join(blocks("tutorial/first-hour.md")).replace("manage.py", str(ROOT / "manage.py"))
+    done = subprocess.run(
+        ["bash", "-e", "-u", "-c", f'python3() {{ "{sys.executable}" "$@"; }}\n{script}'],
+        cwd=tmp_path,
+        env={**processes.environment(), "PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    said = done.stdout
+    assert done.returncode == 0, said + done.stderr
+    for fact in (
+        "dry run: nothing was written",
+        "3 customers created, 0 were there already",
+        "2 active subscriptions, 1 cancelled",
+        "€54.40 monthly recurring revenue",
+        "0 customers created, 3 were there already",
+    ):
+        assert fact in said, (fact, said)
+    assert sorted(Invoice.objects.values_list("total_minor", "status")) == [(1990, "paid"), (3450, "paid")]

@@ -199,7 +199,6 @@ def _charts(figures: dict[str, Any]) -> list[Chart]:
             months,
             [Line("Begun", started.values, "--color-primary-500"), Line("Ended", ended.values, "--ch-bar-danger")],
             empty="No subscription began or ended within a year.",
-            note=note,
         ),
         Chart(
             "Payments by day",

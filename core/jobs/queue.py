@@ -16,6 +16,7 @@ from core.jobs import publishing
 from core.jobs.registry import Priority, kind_of
 from core.models import Job
 from core.relay.wake import wake_after_commit
+from core.telemetry.queries import in_bulk
 
 _CHUNK = 500
 
@@ -74,7 +75,7 @@ def enqueue_many(
 def _insert(rows: list[Job]) -> int:
     if not rows:
         return 0
-    with transaction.atomic():
+    with transaction.atomic(), in_bulk():
         for row in rows:
             row.published_at = None
         Job.objects.bulk_create(rows, ignore_conflicts=True)

@@ -66,6 +66,7 @@ def test_shows_the_figures_exactly(page):
 
 def test_says_what_stands_outside_of_the_series(page):
     owner = factories.customer()
+    factories.subscription(owner)
     factories.subscription(owner, status="canceled", is_end_known=False, ended_at=None)
     assert "without 1 that ended on a day nobody knows" in page()
 

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import celeryd_init, setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
@@ -15,6 +15,13 @@ app = Celery("countinghouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.set_default()
 app.autodiscover_tasks(["core"])
+
+
+@celeryd_init.connect
+def _listen_patiently(conf: Any, **_: Any) -> None:
+    """A worker waits for messages longer than anybody may wait to hand one over."""
+    if "socket_timeout" in conf.broker_transport_options:
+        conf.broker_transport_options = {**conf.broker_transport_options, "socket_timeout": 10}
 
 
 @setup_logging.connect

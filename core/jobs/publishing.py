@@ -38,15 +38,25 @@ def publish(job_id: UUID, kind: str, priority: int) -> None:
     )
 
 
+def is_resting() -> bool:
+    """Whether the broker failed this process a moment ago and is left alone."""
+    return time.monotonic() < _rests_until
+
+
+def rest() -> None:
+    """Leave the broker alone for a few seconds: what else is to be done must not wait for it again and again."""
+    global _rests_until
+    _rests_until = time.monotonic() + _REST_SECONDS
+
+
 def publish_committed(job_id: UUID, kind: str, priority: int) -> None:
     """Hand over a job that was just committed. Never fails: without a broker the relay does it later. After a failure
     this process does not try for a few seconds, so that requests do not wait for a broker that is down."""
-    global _rests_until
-    if time.monotonic() >= _rests_until:
+    if not is_resting():
         try:
             publish(job_id, kind, priority)
             return
         except Exception as fault:
-            _rests_until = time.monotonic() + _REST_SECONDS
+            rest()
             log.warning("job_not_published", job_id=str(job_id), kind=kind, fault=repr(fault))
     Job.objects.filter(pk=job_id, state="queued").update(published_at=None)

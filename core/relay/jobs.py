@@ -105,8 +105,11 @@ def recall_forgotten(lease: HeldLease) -> int:
 def publish_due(lease: HeldLease) -> int:
     """Hand over what is due and not with the broker; return how many. With the broker down nothing is marked.
 
-    No transaction is open meanwhile: a message handed over twice does nothing, one that is not may be lost.
+    No transaction is open meanwhile: a message handed over twice does nothing, one that is not may be lost. A broker
+    that failed is left alone for a few seconds, so that it does not hold up the other duties.
     """
+    if publishing.is_resting():
+        return 0
     with connection.cursor() as cursor:
         cursor.execute(_TO_PUBLISH, [_lost_after(), CHUNK])
         rows = cursor.fetchall()
@@ -117,6 +120,7 @@ def publish_due(lease: HeldLease) -> int:
         try:
             publishing.publish(job_id, kind, priority)
         except Exception as fault:
+            publishing.rest()
             log.warning("broker_unreachable", fault=repr(fault)[:300], waiting=len(rows) - len(handed))
             break
         handed.append(job_id)

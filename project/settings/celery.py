@@ -29,7 +29,7 @@ def celery(broker: str, redis: str) -> dict[str, Any]:
             "visibility_timeout": VISIBILITY_SECONDS,
             "queue_order_strategy": "priority",  # the queues are emptied in the order in which they are listed
             "socket_connect_timeout": 0.5,
-            "socket_timeout": 10,
+            "socket_timeout": 1,  # nobody waits for a broker that hangs; `project.celery` gives the worker more
             "max_retries": 1,  # a request must not wait for a broker that is down
             "interval_start": 0,
             "interval_step": 0.1,

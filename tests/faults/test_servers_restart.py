@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 
 from audit.models import Unsealed
+from billing.services import products
 from core import jobs
 from core.actor import SYSTEM
 from core.ids import new_id
@@ -98,6 +99,30 @@ def test_everything_goes_on_without_valkey_and_uses_it_again(house: House, token
     assert all(each.is_alive for each in (house.web, house.worker, house.relay))
     eventually(effects.is_drained, "the end of all work", 60, effects.left_over)
     effects.check_everything()
+
+
+def test_nobody_waits_long_for_a_valkey_that_hangs(processes: Processes) -> None:
+    own_servers()
+    relay, worker = processes.relay(), processes.worker()
+    job = jobs.enqueue("billing.settle_open", {}, actor=SYSTEM)
+    eventually(lambda: is_done(job), "work before", RECOVERY_SECONDS)
+    assert SERVERS is not None
+    pid = SERVERS.valkey.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        waiting = [jobs.enqueue("billing.settle_open", {}, actor=SYSTEM) for _ in range(5)]
+        assert time.monotonic() - began < 5, "a request waits for the broker once, and not for long"
+        for number in range(4):
+            products.create(actor=SYSTEM, name=f"Product {number}")
+            eventually(lambda: not Unsealed.objects.exists(), "sealing", 8)
+            time.sleep(1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    eventually(lambda: all(map(is_done, waiting)), "work ordered meanwhile", RECOVERY_SECONDS, effects.left_over)
+    assert relay.is_alive
+    assert worker.is_alive
 
 
 @pytest.mark.usefixtures("_commits_are_kept")

@@ -13,9 +13,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     if sys.argv[1:2] == ["serve"]:  # read by the settings, so before them
         os.environ.setdefault("STATIC_FILES_HASHED", "true")
-    from core.embedded import local
+    from core.embedded import for_command
 
-    local.serve_command(sys.argv)
+    for_command.serve(sys.argv)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from core.embedded import identity, keys, local, places, postgres
+from core.embedded import for_command, identity, keys, places, postgres
 from core.embedded.local import LocalServers
 from core.embedded.postgres import APP, OWNER, Postgres
 from core.embedded.valkey import Valkey
@@ -156,18 +156,18 @@ def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [{"DATABASE_URL": "postgresql:///x", "REDIS_URL": "redis://x"}])
 def test_servers_that_are_named_switch_the_embedded_ones_off(given: dict[str, str]) -> None:
     environment = dict(given)
-    local.serve_command(["manage.py", "shell"], environment)
+    for_command.serve(["manage.py", "shell"], environment)
     assert environment == given
 
 
 @pytest.mark.parametrize("argv", [["manage.py", "check"], ["manage.py", "migrate", "--help"], ["manage.py"]])
 def test_commands_that_ask_no_server_start_none(argv: list[str]) -> None:
     environment: dict[str, str] = {}
-    local.serve_command(argv, environment)
+    for_command.serve(argv, environment)
     assert environment == {}
 
 
 def test_production_starts_no_server() -> None:
     environment = {"COUNTINGHOUSE_ENV": "production"}
-    local.serve_command(["manage.py", "migrate"], environment)
+    for_command.serve(["manage.py", "migrate"], environment)
     assert environment == {"COUNTINGHOUSE_ENV": "production"}

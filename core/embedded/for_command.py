@@ -10,12 +10,10 @@ from core.embedded import only_one
 from core.embedded.local import LocalServers
 
 # Commands that ask nothing of a server. (`test` brings its own.)
-_ALONE = frozenset(
-    """
-    bench check collectstatic compilemessages diffsettings findstatic help makemessages reference spectacular
-    startapp startproject test version --help -h --version
-    """.split()
-)
+_ALONE = frozenset({
+    "bench", "check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages",
+    "reference", "spectacular", "startapp", "startproject", "test", "version", "--help", "-h", "--version",
+})  # fmt: skip
 # Commands for which an empty database is no surprise.
 _BEFORE_MIGRATION = frozenset({"dbshell", "dev", "doctor", "makemigrations", "migrate", "showmigrations", "sqlmigrate"})
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from billing.providers.base import PaymentProvider
 from core import health
 from core.errors import ProviderMisconfigured
@@ -19,6 +21,14 @@ def get(name: str) -> PaymentProvider:
 
         return SandboxProvider()
     raise ProviderMisconfigured(f"There is no payment provider called '{name}'; known: sandbox.")
+
+
+def check_takes_payments(name: str) -> None:
+    """Raise ProviderMisconfigured when no new payment may go by the provider called `name`: in production nobody shall
+    pay with the sandbox's pretend money unless `SANDBOX_PAYMENTS` says so. What it has begun is still settled."""
+    get(name)
+    if name == DEFAULT and not settings.SANDBOX_PAYMENTS:
+        raise ProviderMisconfigured("The sandbox takes pretend money and is off here (SANDBOX_PAYMENTS).")
 
 
 @health.probe("payments")

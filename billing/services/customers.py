@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.models import Organization
-from billing import events
+from billing import events, providers
 from billing.errors import CurrencyFixed
 from billing.models import BillingEntity, Customer, PaymentMethod, PaymentMethodKind
 from billing.permissions import CUSTOMER_CREATE, CUSTOMER_EDIT, PAYMENT_METHOD_MANAGE
@@ -90,9 +90,11 @@ def add_payment_method(
 ) -> PaymentMethod:
     """Add a means of payment that the provider knows as `provider_reference`; adding it again brings it back.
 
-    The first one becomes the default in any case. Event: `billing.payment_method.added`.
+    The first one becomes the default in any case. Event: `billing.payment_method.added`. Raises ProviderMisconfigured
+    when no payment may go by the provider.
     """
     require(actor, PAYMENT_METHOD_MANAGE.name, customer)
+    providers.check_takes_payments(provider)
     customer = customer.refreshed_for_update()
     method, _ = PaymentMethod.objects.update_or_create(
         customer=customer,

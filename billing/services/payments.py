@@ -165,6 +165,7 @@ def _usable(invoice: Invoice, method: PaymentMethod | None) -> PaymentMethod:
         raise PaymentMethodUnusable("The customer has no payment method.")
     if method.customer_id != invoice.customer_id or method.detached_at is not None:
         raise PaymentMethodUnusable("The payment method is detached or another customer's.")
+    providers.check_takes_payments(method.provider)
     return method
 
 

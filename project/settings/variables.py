@@ -209,6 +209,14 @@ VARIABLES: list[Variable] = [
         is_secret=True,
         number=21,
     ),
+    Variable(
+        "SANDBOX_PAYMENTS",
+        boolean,
+        lambda kind: kind != "production",
+        "Let customers pay by the embedded sandbox, which takes pretend money from everybody.",
+        "Payments",
+        number=29,
+    ),
     Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs", number=22),
     Variable(
         "IDEMPOTENCY_LEASE",

@@ -16,11 +16,12 @@ from billing.models import Invoice, LedgerEntry, Payment
 from billing.providers.local import BEHAVIOURS, DECLINES, SandboxProvider
 from billing.selectors import ledger as books
 from billing.selectors import renewals as due
-from billing.services import invoices, payments, transfers
+from billing.services import invoices, payments, refunds, transfers
 from core import clock
 from core.actor import SYSTEM
 from core.errors import IdempotencyReused, InvalidInput, InvalidTransition, RequestInProgress
 from core.money import Money
+from project.settings.variables import VARIABLES
 from tests.billing import factories
 from tests.billing.factories import NOW
 
@@ -243,3 +244,24 @@ def test_leaves_a_charge_that_its_own_connection_made_when_we_roll_back() -> Non
     assert found is not None
     assert found.is_success
     assert timedelta(seconds=10) < transfers.LEASE
+
+
+def test_takes_no_pretend_money_where_the_sandbox_is_off(settings, api, owner, organization) -> None:
+    """As in production; what was begun before is still settled and given back."""
+    owed = factories.customer(organization=organization)
+    paid, invoice = factories.invoice(owed), factories.invoice(owed)
+    payment = payments.create(actor=SYSTEM, invoice=paid, operation_key="before", now=NOW)
+    settings.SANDBOX_PAYMENTS = False
+    client = api(owner)
+    method = client.post(f"/api/v1/customers/{owed.public_id}/payment-methods", {"token": "tok_success"})
+    reply = client.post(f"/api/v1/invoices/{invoice.public_id}/pay", {}, headers={"Idempotency-Key": "k"})
+    assert [one.json()["code"] for one in (method, reply)] == ["provider_misconfigured"] * 2
+    assert Payment.objects.get() == payment
+    refund = refunds.create(actor=SYSTEM, payment=payment, operation_key="back", now=NOW)
+    assert refund.status == "succeeded"
+
+
+def test_is_off_in_production_unless_it_is_asked_for() -> None:
+    (variable,) = [one for one in VARIABLES if one.name == "SANDBOX_PAYMENTS"]
+    assert variable.default("production") is False
+    assert variable.default("development") is True

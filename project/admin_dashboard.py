@@ -169,7 +169,7 @@ def _change(figures: dict[str, Any]) -> str:
     if months is None or len(months.values) < 2 or not months.values[-2]:
         return ""
     moved = 100 * (months.values[-1] - months.values[-2]) / months.values[-2]
-    return f"{moved:+.1f} % since last month"
+    return f"{moved:+.1f} % since last month" if abs(moved) >= 0.05 else "as last month"
 
 
 def _charts(figures: dict[str, Any]) -> list[Chart]:

@@ -65,6 +65,9 @@ def _value(field: serializers.Field[Any, Any, Any, Any], value: Any, pointer: st
     elif not isinstance(value, str):
         # Everything else travels as text: strings, ids, moments, dates, decimals.
         yield FieldFault(pointer, "not_a_string", "Expected a string.")
+    elif isinstance(field, serializers.CharField) and field.max_length is not None and len(value) > field.max_length:
+        # Counted as it was sent, as the schema says: REST framework counts what is left after trimming.
+        yield FieldFault(pointer, "max_length", f"Ensure this field has no more than {field.max_length} characters.")
 
 
 def _integer(value: Any, pointer: str) -> Iterator[FieldFault]:

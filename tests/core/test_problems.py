@@ -317,3 +317,8 @@ def test_tells_a_crash_of_the_frame_in_one_reply_and_one_line(
 def test_refuses_an_object_that_names_a_member_twice(api: Client, body: str) -> None:
     reply = api.post("/api/v1/jobs", body, content_type="application/json")
     assert pointers(problem(reply, 400, "invalid_input")) == {"": "duplicate_member"}
+
+
+def test_counts_a_text_as_it_was_sent(api: Client) -> None:
+    reply = api.post("/api/v1/jobs", {"kind": "a" * 99 + "  "}, content_type="application/json")
+    assert pointers(problem(reply, 400, "invalid_input")) == {"/kind": "max_length"}

@@ -13,10 +13,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -39,7 +40,9 @@ HEADER = (
 )
 METHODS = ["Electronic check", "Mailed check", "Bank transfer (automatic)", "Credit card (automatic)"]
 TERMS = ["Month-to-month", "One year", "Two year"]
-AS_OF, A_MONTH_ON = "2026-03-31", "2026-05-01T12:00:00Z"
+# The file speaks of today, where the company is: of an earlier day the relay's own schedule would renew by itself.
+TODAY = datetime.now(ZoneInfo("America/New_York"))
+AS_OF, A_MONTH_ON = TODAY.date().isoformat(), (TODAY + timedelta(days=31)).isoformat(timespec="seconds")
 REASON = "Moved to fibre; agreed on the phone"
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]

@@ -109,7 +109,7 @@ def _install(root: Path, environment: Path, requirements: str) -> None:
     else:
         sys.exit(
             "The packages could not be installed: see above. A package index is needed once (PIP_INDEX_URL or\n"
-            "UV_DEFAULT_INDEX names another than pypi.org); the same command goes on where it stopped."
+            "UV_DEFAULT_INDEX names one of your own); the same command goes on where it stopped."
         )
     _write_stamp(environment, root, requirements)
     _say(f"Installed in {time.monotonic() - started:.0f} s.")

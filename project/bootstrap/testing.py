@@ -28,7 +28,10 @@ def workers(arguments: list[str], root: Path) -> list[str]:
     if any(argument.startswith(("-n", "-p")) or argument in _ALONE for argument in arguments):
         return []
     number = min(_processors(), MOST_WORKERS)
-    return ["-n", str(number)] if number > 1 and _files(arguments, root) > 1 else []
+    if number == 1 or _files(arguments, root) == 1:
+        return []
+    # Tests that watch processes die take minutes and lie beside each other: idle workers take them over.
+    return ["-n", str(number), "--dist", "worksteal"]
 
 
 def _processors() -> int:

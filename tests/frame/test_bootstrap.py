@@ -92,7 +92,7 @@ def test_tells_uv_the_index_that_pip_was_told(monkeypatch) -> None:
 )
 def test_takes_several_workers_for_several_files(arguments: list[str], are_many: bool, monkeypatch) -> None:
     monkeypatch.setattr(testing, "_processors", lambda: 8)
-    assert testing.workers(arguments, ROOT) == (["-n", "4"] if are_many else [])
+    assert testing.workers(arguments, ROOT) == (["-n", "4", "--dist", "worksteal"] if are_many else [])
 
 
 def test_finds_a_test_named_from_another_folder(tmp_path: Path, monkeypatch) -> None:

@@ -54,6 +54,14 @@ def _fixture_teardown(self: TransactionTestCase) -> None:
     _reset()
 
 
+@classmethod  # type: ignore[misc]
+def _fixture_setup(cls: type[TransactionTestCase]) -> None:
+    """Begin on empty tables: the sandbox commits on a connection of its own, also in a test that rolls back."""
+    assert _reset is not None
+    _reset()
+
+
+TransactionTestCase._fixture_setup = _fixture_setup  # type: ignore[assignment]
 # Django's own flush would run as the product's role, which must not truncate, and against the append-only triggers.
 TransactionTestCase._fixture_teardown = _fixture_teardown  # type: ignore[method-assign]
 

@@ -68,6 +68,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
 }
 UNKNOWN_TOKEN = Behaviour("Any other token is declined.", decline_code="invalid_payment_method")
 
+APPLICATION_NAME = "countinghouse sandbox"  # how its connections are told from ours
+
 _CHARGE = """
 INSERT INTO sandbox_charges (key, reference, payment_method, amount_minor, currency, status, decline_code, metadata)
 VALUES (%(key)s, %(reference)s, %(payment_method)s, %(amount_minor)s, %(currency)s, %(status)s, %(decline_code)s,
@@ -106,12 +108,17 @@ def _connection() -> Iterator[psycopg.Connection[dict[str, Any]]]:
             **{name: parameters[name] for name in wanted if parameters.get(name)},
             autocommit=True,
             connect_timeout=5,
+            application_name=APPLICATION_NAME,
             row_factory=dict_row,
         )
     except psycopg.OperationalError as fault:
         raise ProviderUnavailable("The sandbox cannot be reached.", provider="sandbox") from fault
-    with connection:
-        yield connection
+    try:
+        with connection:
+            yield connection
+    except psycopg.OperationalError as fault:
+        # The statement may have been carried out: what a provider's broken line means to any caller.
+        raise AnswerUnknown("The line to the sandbox broke.", provider="sandbox") from fault
 
 
 class SandboxProvider:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ from django.db import connection, connections, transaction
 from audit.models import Event
 from billing.errors import AmountTooLarge
 from billing.models import Invoice, LedgerEntry, LedgerLeg, Payment, Refund
+from billing.providers.local import APPLICATION_NAME
 from billing.selectors import ledger as books
 from billing.services import invoices, payments, refunds, renewals
 from core import jobs
@@ -155,3 +157,33 @@ def test_lets_a_void_and_a_payment_of_one_invoice_end_in_one_of_both() -> None:
     invoice.refresh_from_db()
     assert (invoice.status, sandbox_rows("sandbox_charges")) in [("void", 0), ("paid", 1)]
     assert list(books.findings()) == []
+
+
+def test_asks_what_became_of_a_charge_whose_line_broke() -> None:
+    """The line breaks before the charge is made: it is asked for, and then made under the same key."""
+    invoice = factories.invoice(factories.customer(token="tok_slow"))
+    is_broken = threading.Event()
+
+    def break_the_line() -> None:
+        deadline = time.monotonic() + 10
+        while not is_broken.is_set() and time.monotonic() < deadline:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
+                    [APPLICATION_NAME],
+                )
+                if cursor.fetchone()[0]:
+                    is_broken.set()
+            time.sleep(0.05)
+        connection.close()
+
+    breaker = threading.Thread(target=break_the_line)
+    breaker.start()
+    payment = payments.create(actor=SYSTEM, invoice=invoice, operation_key="broken", now=NOW)
+    breaker.join()
+    assert is_broken.is_set()
+    assert payment.status == "unknown"
+    Payment.objects.filter(pk=payment.pk).update(lease_until=None)
+    payment = payments.settle(actor=SYSTEM, payment=payment, now=NOW)
+    assert payment.status == "succeeded"
+    assert LedgerEntry.objects.filter(source_id=payment.pk).count() == 1

@@ -49,8 +49,11 @@ INSTALLED_APPS = [
     "project",
     "core",
     "audit",
+    "search",
     "accounts",
     "billing",
+    "notifications",
+    "ai",
 ]
 
 MIDDLEWARE = [

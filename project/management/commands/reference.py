@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core import reference
 from project.settings.variables import VARIABLES
 
-OUR_APPS = {"project", "core", "audit", "accounts", "billing"}
+OUR_APPS = {"project", "core", "audit", "search", "accounts", "billing", "notifications", "ai"}
 
 
 def pages() -> dict[str, str]:

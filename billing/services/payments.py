@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from billing import events, providers
 from billing.errors import (
@@ -40,19 +40,9 @@ from billing.states import Status, is_allowed
 from core.access import require
 from core.actor import Actor
 from core.commands import command
-from core.errors import InvalidInput, ProviderAnswerInvalid, RequestInProgress
+from core.errors import InvalidInput
 from core.events import record
 from core.money import Money
-
-_SETTLED = (
-    "status",
-    "provider_reference",
-    "failure_code",
-    "failure_message",
-    "succeeded_at",
-    "failed_at",
-    "lease_until",
-)
 
 
 @command("billing.payment.create", is_durable=True)
@@ -73,12 +63,8 @@ def create(
     PaymentMethodUnusable (422). Events: `billing.payment.succeeded` or `.failed`, those of invoice and subscription.
     """
     require(actor, PAYMENT_CREATE.name, invoice)
-    try:
+    with transfers.one_for_each_key():
         payment = _intend(invoice, payment_method, money, operation_key)
-    except IntegrityError as fault:
-        if "operation_key" not in str(fault):
-            raise
-        raise RequestInProgress("The same request is still running.") from fault
     return _carry_out(actor=actor, payment=payment, now=now) if payment.is_in_flight else payment
 
 
@@ -181,7 +167,7 @@ def _carry_out(*, actor: Actor, payment: Payment, now: datetime) -> Payment:
     """Ask the provider, with no transaction open, and write what it says."""
     provider = providers.get(payment.provider)
     key = payment.public_id
-    result = transfers.ask(
+    return transfers.carry_out(
         payment,
         act=lambda: provider.charge(
             key=key,
@@ -191,13 +177,8 @@ def _carry_out(*, actor: Actor, payment: Payment, now: datetime) -> Payment:
             metadata={"payment": key},
         ),
         find=lambda: provider.find_charge(key),
+        write=lambda result: _write(actor=actor, payment=payment, result=result, now=now),
     )
-    if result is None:
-        return transfers.lose_answer(payment)
-    if (result.key, result.amount_minor, result.currency) != (key, payment.amount_minor, payment.currency):
-        transfers.lose_answer(payment)
-        raise ProviderAnswerInvalid("The provider speaks of another charge than the one asked for.", payment=key)
-    return _write(actor=actor, payment=payment, result=result, now=now)
 
 
 def _write(*, actor: Actor, payment: Payment, result: ChargeResult, now: datetime) -> Payment:
@@ -212,13 +193,7 @@ def _write(*, actor: Actor, payment: Payment, result: ChargeResult, now: datetim
             return payment
         invoice.customer = payment.customer
         before = {"status": payment.status}
-        payment.provider_reference, payment.lease_until = result.reference, None
-        if result.is_success:
-            payment.status, payment.succeeded_at = PAYMENT.target(payment, "succeed"), now
-        else:
-            payment.status, payment.failed_at = PAYMENT.target(payment, "fail"), now
-            payment.failure_code, payment.failure_message = result.decline_code, transfers.plain(result.message)
-        payment.save(update_fields=_SETTLED)
+        transfers.settle(payment, answer=result, code=result.decline_code, machine=PAYMENT, now=now)
         record(
             events.PAYMENT_SUCCEEDED if result.is_success else events.PAYMENT_FAILED,
             actor=actor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Sum
 
 from billing import events, providers
@@ -18,19 +18,9 @@ from billing.services.ledger import Leg
 from core.access import require
 from core.actor import Actor
 from core.commands import command
-from core.errors import InvalidInput, ProviderAnswerInvalid, RequestInProgress
+from core.errors import InvalidInput
 from core.events import record
 from core.money import Money
-
-_SETTLED = (
-    "status",
-    "provider_reference",
-    "failure_code",
-    "failure_message",
-    "succeeded_at",
-    "failed_at",
-    "lease_until",
-)
 
 
 @command("billing.refund.create", is_durable=True)
@@ -52,12 +42,8 @@ def create(
     `billing.payment.refunded`, or `billing.refund.failed`.
     """
     require(actor, REFUND_CREATE.name, payment)
-    try:
+    with transfers.one_for_each_key():
         refund = _intend(payment, money, operation_key, str(reason), note)
-    except IntegrityError as fault:
-        if "operation_key" not in str(fault):
-            raise
-        raise RequestInProgress("The same request is still running.") from fault
     return _carry_out(actor=actor, refund=refund, now=now) if refund.is_in_flight else refund
 
 
@@ -114,7 +100,7 @@ def _carry_out(*, actor: Actor, refund: Refund, now: datetime) -> Refund:
     """Ask the provider, with no transaction open, and write what it says."""
     provider = providers.get(refund.provider)
     key = refund.public_id
-    result = transfers.ask(
+    return transfers.carry_out(
         refund,
         act=lambda: provider.refund(
             key=key,
@@ -124,13 +110,8 @@ def _carry_out(*, actor: Actor, refund: Refund, now: datetime) -> Refund:
             metadata={"refund": key},
         ),
         find=lambda: provider.find_refund(key),
+        write=lambda result: _write(actor=actor, refund=refund, result=result, now=now),
     )
-    if result is None:
-        return transfers.lose_answer(refund)
-    if (result.key, result.amount_minor, result.currency) != (key, refund.amount_minor, refund.currency):
-        transfers.lose_answer(refund)
-        raise ProviderAnswerInvalid("The provider speaks of another refund than the one asked for.", refund=key)
-    return _write(actor=actor, refund=refund, result=result, now=now)
 
 
 def _write(*, actor: Actor, refund: Refund, result: RefundResult, now: datetime) -> Refund:
@@ -141,13 +122,7 @@ def _write(*, actor: Actor, refund: Refund, result: RefundResult, now: datetime)
         if not refund.is_in_flight:
             return refund
         before = {"status": refund.status}
-        refund.provider_reference, refund.lease_until = result.reference, None
-        if result.is_success:
-            refund.status, refund.succeeded_at = REFUND.target(refund, "succeed"), now
-        else:
-            refund.status, refund.failed_at = REFUND.target(refund, "fail"), now
-            refund.failure_code, refund.failure_message = result.failure_code, transfers.plain(result.message)
-        refund.save(update_fields=_SETTLED)
+        transfers.settle(refund, answer=result, code=result.failure_code, machine=REFUND, now=now)
         record(
             events.REFUND_SUCCEEDED if result.is_success else events.REFUND_FAILED,
             actor=actor,

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import IntegrityError
-
 from billing.models import Customer, Invoice, PaymentMethod, Subscription
 from billing.permissions import SUBSCRIPTION_CREATE
 from billing.services import payments, subscriptions
 from billing.services.subscriptions import Line
+from billing.services.transfers import one_for_each_key
 from billing.states import Collection, Status
 from core.access import require
 from core.actor import Actor
 from core.commands import command
-from core.errors import InvalidInput, RequestInProgress
+from core.errors import InvalidInput
 
 
 @command("billing.subscription.subscribe", is_durable=True)
@@ -43,7 +42,7 @@ def subscribe(
         raise InvalidInput.at("/payment_method_id", "It is no payment method of this customer.", "not_of_customer")
     subscription = Subscription.objects.filter(operation_key=operation_key).first()
     if subscription is None:
-        try:
+        with one_for_each_key():
             subscription = subscriptions.create(
                 actor=actor,
                 customer=customer,
@@ -55,10 +54,6 @@ def subscribe(
                 term=term,
                 operation_key=operation_key,
             )
-        except IntegrityError as fault:
-            if "operation_key" not in str(fault):
-                raise
-            raise RequestInProgress("The same request is still running.") from fault
     method = payment_method or customer.default_payment_method
     invoice = Invoice.objects.filter(lines__subscription=subscription, status="open").order_by("id").first()
     is_charged = collection == Collection.AUTOMATIC and method is not None and invoice is not None

@@ -10,22 +10,45 @@ moment that a rule was given: a renewal with a moved clock must not lease into t
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from billing.models.payments import Transfer
-from billing.money_states import PAYMENT
+from billing.money_states import PAYMENT, Machine
+from billing.providers.base import ChargeResult, RefundResult
 from core import clock
 from core.errors import IdempotencyReused, ProviderAnswerInvalid, ProviderUnavailable, RequestInProgress
 
 _T = TypeVar("_T", bound=Transfer)
-_R = TypeVar("_R")
+_R = TypeVar("_R", ChargeResult, RefundResult)
 
 LEASE = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
+_SETTLED = (
+    "status",
+    "provider_reference",
+    "failure_code",
+    "failure_message",
+    "succeeded_at",
+    "failed_at",
+    "lease_until",
+)
+
+
+@contextmanager
+def one_for_each_key() -> Iterator[None]:
+    """Around what writes a row with an `operation_key`: of two equal requests at the same moment the database lets one
+    in, and the other raises RequestInProgress."""
+    try:
+        yield
+    except IntegrityError as fault:
+        if "operation_key" not in str(fault):
+            raise
+        raise RequestInProgress("The same request is still running.") from fault
 
 
 def lease(transfer: Transfer) -> None:
@@ -69,12 +92,25 @@ def claim(transfer: _T) -> _T | None:
         return locked
 
 
-def ask(transfer: Transfer, *, act: Callable[[], _R], find: Callable[[], _R | None]) -> _R | None:
-    """Carry the transfer out at the provider, or learn what became of it; None when that cannot be known now.
+def carry_out(transfer: _T, *, act: Callable[[], _R], find: Callable[[], _R | None], write: Callable[[_R], _T]) -> _T:
+    """Let the provider act (`act`) or say what became of it (`find`), with no transaction open; `write` its answer, or
+    note that it was lost. Raises ProviderAnswerInvalid when it speaks of something else than it was asked for."""
+    answer = _ask(transfer, act, find)
+    if answer is None:
+        return lose_answer(transfer)
+    asked_for = (transfer.public_id, transfer.amount_minor, transfer.currency)
+    if (answer.key, answer.amount_minor, answer.currency) != asked_for:
+        lose_answer(transfer)
+        noun = str(transfer._meta.verbose_name)
+        error = ProviderAnswerInvalid(f"The provider speaks of another {noun} than the one asked for.")
+        error.extra[noun] = transfer.public_id
+        raise error
+    return write(answer)
 
-    A first attempt acts, and asks when the answer is lost. A later one asks first, and acts again, under the same key,
-    only when the provider knows nothing of it.
-    """
+
+def _ask(transfer: Transfer, act: Callable[[], _R], find: Callable[[], _R | None]) -> _R | None:
+    """A first attempt acts, and asks when the answer is lost. A later one asks first, and acts again, under the same
+    key, only when the provider knows nothing of it. None when it cannot be known now."""
     if transfer.attempt_count == 1:
         return _answer(act) or _answer(find)
     return _answer(find) or _answer(act)
@@ -87,7 +123,20 @@ def _answer(call: Callable[[], _R | None]) -> _R | None:
         return None
 
 
-def plain(words: str) -> str:
+def settle(
+    transfer: Transfer, *, answer: ChargeResult | RefundResult, code: str, machine: Machine, now: datetime
+) -> None:
+    """Save on the locked row what the provider answered; `code` says why it failed."""
+    transfer.provider_reference, transfer.lease_until = answer.reference, None
+    if answer.is_success:
+        transfer.status, transfer.succeeded_at = machine.target(transfer, "succeed"), now
+    else:
+        transfer.status, transfer.failed_at = machine.target(transfer, "fail"), now
+        transfer.failure_code, transfer.failure_message = code, _plain(answer.message)
+    transfer.save(update_fields=_SETTLED)
+
+
+def _plain(words: str) -> str:
     """Return what a provider said as plain text, at most 300 characters: some send HTML entities (`&#39;`)."""
     return " ".join(html.unescape(words).replace("\x00", "").split())[:300]
 

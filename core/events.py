@@ -6,15 +6,18 @@ An event is a fact in the past tense, `app.object.past_tense`, declared once in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ParamSpec
 from uuid import UUID
 
 from django.db.models import Model
 
 from core.actor import Actor
+
+_P = ParamSpec("_P")
 
 catalogue: dict[str, EventType] = {}
 
@@ -52,9 +55,16 @@ def type_of(thing: Model | type[Model]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of many events that are recorded at once: what `record` takes."""
+    """One event to be written: what `record` is given.
+
+    `before` and `after` hold what changed (JSON-ready; UUID, date, Decimal and enums are turned into text), `data` what
+    else is worth knowing. The organisation is the subject's, else the context's. `person` is whom personal fields
+    speak of (the subject when absent). `occurred_at` is the moment of the fact when a service was given `now`.
+    """
 
     event: EventType
+    _: KW_ONLY
+    actor: Actor
     subject: Model | Subject
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
@@ -64,25 +74,8 @@ class Entry:
     occurred_at: datetime | None = None
 
 
-class Recorder(Protocol):
-    def __call__(
-        self,
-        event: EventType,
-        *,
-        actor: Actor,
-        subject: Model | Subject,
-        before: Mapping[str, Any] | None = None,
-        after: Mapping[str, Any] | None = None,
-        data: Mapping[str, Any] | None = None,
-        organization_id: UUID | None = None,
-        person: Model | Subject | None = None,
-        occurred_at: datetime | None = None,
-    ) -> UUID: ...
-
-
-class BulkRecorder(Protocol):
-    def __call__(self, entries: Sequence[Entry], *, actor: Actor) -> None: ...
-
+Recorder = Callable[[Entry], UUID]
+BulkRecorder = Callable[[Sequence[Entry]], None]
 
 _recorder: Recorder | None = None
 _bulk_recorder: BulkRecorder | None = None
@@ -94,39 +87,28 @@ def use_recorder(recorder: Recorder, bulk_recorder: BulkRecorder) -> None:
     _recorder, _bulk_recorder = recorder, bulk_recorder
 
 
-def record(
-    event: EventType,
-    *,
-    actor: Actor,
-    subject: Model | Subject,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    organization_id: UUID | None = None,
-    person: Model | Subject | None = None,
-    occurred_at: datetime | None = None,
-) -> UUID:
-    """Write one event in the present transaction and return its id.
+def _given_the_fields_of(entry: Callable[_P, Entry]) -> Callable[[Recorder], Callable[_P, UUID]]:
+    """Let a function of an entry be called with the entry's fields, so that they are defined once."""
 
-    `before` and `after` hold what changed (JSON-ready; UUID, date, Decimal and enums are turned into text), `data` what
-    else is worth knowing. The organisation is the subject's, else the context's. `person` is whom personal fields
-    speak of (the subject when absent). `occurred_at` is the moment of the fact when a service was given `now`.
-    """
+    def decorate(function: Recorder) -> Callable[_P, UUID]:
+        @functools.wraps(function)
+        def call(*args: _P.args, **kwargs: _P.kwargs) -> UUID:
+            return function(entry(*args, **kwargs))
+
+        return call
+
+    return decorate
+
+
+@_given_the_fields_of(Entry)
+def record(entry: Entry) -> UUID:
+    """Write one event in the present transaction and return its id: `record(EVENT, actor=..., subject=..., ...)`, with
+    the fields of `Entry`."""
     assert _recorder is not None, "no event recorder: audit must be among INSTALLED_APPS"
-    return _recorder(
-        event,
-        actor=actor,
-        subject=subject,
-        before=before,
-        after=after,
-        data=data,
-        organization_id=organization_id,
-        person=person,
-        occurred_at=occurred_at,
-    )
+    return _recorder(entry)
 
 
-def record_many(entries: Sequence[Entry], *, actor: Actor) -> None:
+def record_many(entries: Sequence[Entry]) -> None:
     """Write many events in the present transaction, in their order, as `record` would: for bulk commands."""
     assert _bulk_recorder is not None, "no event recorder: audit must be among INSTALLED_APPS"
-    _bulk_recorder(entries, actor=actor)
+    _bulk_recorder(entries)

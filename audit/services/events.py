@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -29,32 +28,20 @@ class Encrypt(Protocol):
     def __call__(self, person: Model | Subject, plaintext: str, *, field: str) -> dict[str, str]: ...
 
 
-def record(
-    event: EventType,
-    *,
-    actor: Actor,
-    subject: Model | Subject,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
-    organization_id: UUID | None = None,
-    person: Model | Subject | None = None,
-    occurred_at: datetime | None = None,
-) -> UUID:
+def record(entry: Entry) -> UUID:
     """Write one event in the present transaction and return its id. See `core.events.record`, whose port this fills.
 
     Raises `UnrecordableEvent` when the type is not in the catalogue, the subject is of another type, a value is not
     JSON-ready, or no transaction is open (the event would then not share the fate of the change).
     """
     _refuse_outside_of_a_transaction()
-    entry = Entry(event, subject, before, after, data, organization_id, person, occurred_at)
-    row = _row(entry, actor, context.current(), personal.encrypt)
+    row = _row(entry, context.current(), personal.encrypt)
     row.save(force_insert=True)
     wake_after_commit()
     return row.id
 
 
-def record_many(entries: Sequence[Entry], *, actor: Actor) -> None:
+def record_many(entries: Sequence[Entry]) -> None:
     """Write many events in the present transaction, in their order: what `record` does, with a few statements for all.
     Raises `UnrecordableEvent` as `record` does, then for all of them."""
     _refuse_outside_of_a_transaction()
@@ -62,7 +49,7 @@ def record_many(entries: Sequence[Entry], *, actor: Actor) -> None:
     persons = [entry.person or Subject(*_checked_subject(entry.event, entry.subject)) for entry in personal_ones]
     writer = personal.Writer(persons)
     present = context.current()
-    Event.objects.bulk_create([_row(entry, actor, present, writer.encrypt) for entry in entries], batch_size=250)
+    Event.objects.bulk_create([_row(entry, present, writer.encrypt) for entry in entries], batch_size=250)
     wake_after_commit()
 
 
@@ -71,8 +58,8 @@ def _refuse_outside_of_a_transaction() -> None:
         raise UnrecordableEvent("An event must be recorded inside the transaction of its change.")
 
 
-def _row(entry: Entry, actor: Actor, present: context.Context, encrypt: Encrypt) -> Event:
-    event, subject = entry.event, entry.subject
+def _row(entry: Entry, present: context.Context, encrypt: Encrypt) -> Event:
+    event, actor, subject = entry.event, entry.actor, entry.subject
     subject_type, subject_id = _checked_subject(event, subject)
     whom = entry.person or Subject(subject_type, subject_id)
     texts = {"before": entry.before, "after": entry.after, "data": entry.data or {}}

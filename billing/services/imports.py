@@ -145,8 +145,11 @@ def _prices(*, actor: Actor, product: Product, mapping: Mapping, amounts: set[Mo
     Price.objects.bulk_create(made)
     cache.invalidate("catalogue_list")
     after = [facts(price, "product_id", "amount_minor", "currency", "interval", "interval_count") for price in made]
-    entries = [Entry(events.PRICE_CREATED, price, after=fact) for price, fact in zip(made, after, strict=True)]
-    record_many(entries, actor=actor)
+    entries = [
+        Entry(events.PRICE_CREATED, actor=actor, subject=price, after=fact)
+        for price, fact in zip(made, after, strict=True)
+    ]
+    record_many(entries)
     return found | {price.money: price for price in made}
 
 
@@ -161,7 +164,8 @@ def _record(*, actor: Actor, subscriptions: list[Subscription], items: list[Subs
         entries.append(
             Entry(
                 events.CUSTOMER_IMPORTED,
-                customer,
+                actor=actor,
+                subject=customer,
                 after=after,
                 data=shared | {"subscription_id": subscription.pk},
                 occurred_at=now,
@@ -170,10 +174,11 @@ def _record(*, actor: Actor, subscriptions: list[Subscription], items: list[Subs
         entries.append(
             Entry(
                 events.SUBSCRIPTION_IMPORTED,
-                subscription,
+                actor=actor,
+                subject=subscription,
                 after={"status": subscription.status, "started_at": subscription.started_at},
                 data=shared | {"customer_id": customer.pk, "price_id": item.price_id},
                 occurred_at=now,
             )
         )
-    record_many(entries, actor=actor)
+    record_many(entries)

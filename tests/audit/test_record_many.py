@@ -18,14 +18,17 @@ from core.ids import new_id
 @pytest.mark.django_db
 def test_keeps_many_in_their_order_with_few_statements(thing_tried: EventType, somebody: Actor) -> None:
     things = [Subject("thing", new_id()) for _ in range(50)]
-    entries = [Entry(thing_tried, thing, after={"email": f"{n}@example.org"}) for n, thing in enumerate(things)]
+    entries = [
+        Entry(thing_tried, actor=somebody, subject=thing, after={"email": f"{n}@example.org"})
+        for n, thing in enumerate(things)
+    ]
     with (
         CaptureQueriesContext(
             connection,
         ) as queries,
         transaction.atomic(),
     ):
-        audit.record_many(entries, actor=somebody)
+        audit.record_many(entries)
     assert len(queries) <= 6
     events = list(Event.objects.order_by("id"))
     assert [event.subject_id for event in events] == [thing.id for thing in things]
@@ -37,19 +40,20 @@ def test_keeps_many_in_their_order_with_few_statements(thing_tried: EventType, s
 def test_keeps_nothing_of_one_who_was_erased(thing_tried: EventType, somebody: Actor) -> None:
     thing = Subject("thing", new_id())
     personal.destroy_key(thing)
-    audit.record_many([Entry(thing_tried, thing, after={"email": "ada@example.org"})], actor=somebody)
+    audit.record_many([Entry(thing_tried, actor=somebody, subject=thing, after={"email": "ada@example.org"})])
     assert personal.decrypt(Event.objects.get().after["email"], field="after.email") is None
 
 
 @pytest.mark.django_db
 def test_refuses_all_when_one_is_refused(thing_tried: EventType, somebody: Actor) -> None:
-    entries = [Entry(thing_tried, Subject("thing", new_id())), Entry(thing_tried, Subject("customer", new_id()))]
+    subjects = [Subject("thing", new_id()), Subject("customer", new_id())]
+    entries = [Entry(thing_tried, actor=somebody, subject=subject) for subject in subjects]
     with pytest.raises(UnrecordableEvent), transaction.atomic():
-        audit.record_many(entries, actor=somebody)
+        audit.record_many(entries)
     assert not Event.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_refuses_many_outside_of_a_transaction(thing_tried: EventType, somebody: Actor) -> None:
     with pytest.raises(UnrecordableEvent, match="inside the transaction"):
-        audit.record_many([Entry(thing_tried, Subject("thing", new_id()))], actor=somebody)
+        audit.record_many([Entry(thing_tried, actor=somebody, subject=Subject("thing", new_id()))])

@@ -24,13 +24,14 @@ def renew_due(run: JobRun) -> dict[str, Any]:
 
 @job(renewals.RENEW, max_attempts=5)
 def renew_subscription(run: JobRun) -> dict[str, Any]:
-    """Begin and bill the next period of one subscription."""
+    """Begin and bill the next period of one subscription. When it does not run (it is unpaid, say) the period is left
+    to a later job: it is due again once it runs."""
+    subscription_id, period_end = run.payload["subscription_id"], datetime.fromisoformat(run.payload["period_end"])
     invoice = renewals.renew(
-        actor=SYSTEM,
-        subscription=Subscription(pk=run.payload["subscription_id"]),
-        period_end=datetime.fromisoformat(run.payload["period_end"]),
-        now=_now(run),
+        actor=SYSTEM, subscription=Subscription(pk=subscription_id), period_end=period_end, now=_now(run)
     )
+    if invoice is None and selectors.is_current(subscription_id, period_end):
+        run.free_key()
     return {"invoice": invoice.public_id if invoice else None}
 
 

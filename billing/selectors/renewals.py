@@ -35,6 +35,11 @@ def due(now: datetime) -> Iterator[tuple[UUID, datetime]]:
         last = (page[-1][1], page[-1][0])
 
 
+def is_current(subscription_id: UUID, period_end: datetime) -> bool:
+    """Whether the period that ends at `period_end` is still the subscription's."""
+    return Subscription.objects.filter(pk=subscription_id, current_period_end=period_end).exists()
+
+
 def to_start(now: datetime) -> list[UUID]:
     """Return the scheduled subscriptions whose day has come (at most 500)."""
     rows = Subscription.objects.filter(status=Status.SCHEDULED, started_at__lte=now)

@@ -33,7 +33,8 @@ def enqueue(
 ) -> Job:
     """Write one job in the present transaction and return it; it is handed to the broker after the commit.
 
-    With a `unique_key` there is exactly one such job, whatever happens at once: the one that exists is returned.
+    With a `unique_key` there is exactly one such job, whatever happens at once: the one that exists is returned (until
+    it is forgotten, or says by `JobRun.free_key` that nothing could be done).
     `run_at` (aware) is the earliest moment. What staff ask for goes first. Raises LookupError on an unknown kind.
     """
     row = _row(kind, payload, actor, unique_key, run_at, priority, organization_id)

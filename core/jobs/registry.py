@@ -53,11 +53,17 @@ class JobRun:
     context: Context
     now: datetime
     attempt: int = 1
+    is_key_freed: bool = field(default=False, init=False)
     _report: Callable[[int, int | None], None] = field(default=lambda done, total: None, repr=False)
 
     def progress(self, done: int, total: int | None = None) -> None:
         """Tell how far the work is, for who waits. Raises `LeaseLost` when another worker has the job by now."""
         self._report(done, total)
+
+    def free_key(self) -> None:
+        """Say that the work could not be done as things stand, so that the same may be asked for again later: when the
+        attempt ends well the job gives up its unique key."""
+        self.is_key_freed = True
 
 
 def job(

@@ -96,7 +96,7 @@ def _attempt(job: Job, moment: datetime) -> None:
         )
         with Heartbeat(job.pk, job.token, kind.time_limit):
             result = kind.handler(run)
-        _succeed(job, result)
+        _succeed(job, result, run)
     except LeaseLost:
         log.warning("job_lease_lost", job_id=job.public_id, kind=job.kind)
     except AppError as error:
@@ -135,8 +135,9 @@ def backoff_for(base: float, attempts: int) -> timedelta:
     return timedelta(seconds=random.uniform(0, window))  # noqa: S311 - spreads load, hides nothing
 
 
-def _succeed(job: Job, result: dict[str, Any] | None) -> None:
-    _finish(job, state=JobState.SUCCEEDED, result=result, error=None)
+def _succeed(job: Job, result: dict[str, Any] | None, run: JobRun) -> None:
+    freed: dict[str, Any] = {"unique_key": None} if run.is_key_freed else {}
+    _finish(job, state=JobState.SUCCEEDED, result=result, error=None, **freed)
 
 
 def _fail(job: Job, problem: dict[str, Any], moment: datetime, *, may_retry: bool) -> None:

@@ -11,7 +11,7 @@ from audit.models import Event
 from billing.models import Invoice, InvoiceReason, Payment
 from billing.periods import Cadence
 from billing.selectors import ledger as books
-from billing.services import payments, renewals, subscriptions
+from billing.services import lifecycle, payments, renewals, subscriptions
 from core import jobs
 from core.actor import ANONYMOUS, SYSTEM
 from core.errors import Forbidden
@@ -106,6 +106,18 @@ def test_notes_that_there_is_no_payment_method() -> None:
     invoice = Invoice.objects.get()
     assert (running.status, invoice.last_failure_code) == ("past_due", "no_payment_method")
     assert not Payment.objects.exists()
+
+
+def test_renews_later_what_did_not_run_when_its_job_came() -> None:
+    running = factories.subscription(factories.customer(), status="past_due")
+    assert renewals.enqueue_due(actor=SYSTEM, now=NOW) == 1
+    lifecycle.mark_unpaid(actor=SYSTEM, subscription=running, now=NOW)
+    jobs.drain()
+    assert not Invoice.objects.exists()
+    assert renewals.enqueue_due(actor=SYSTEM, now=NOW) == 0
+    lifecycle.activate(actor=SYSTEM, subscription=running, now=NOW)
+    assert [renew_all(), renew_all()] == [1, 0]
+    assert Invoice.objects.get().status == "paid"
 
 
 def test_bills_a_trial_that_is_over() -> None:

@@ -126,6 +126,19 @@ def test_exists_once_for_a_unique_key() -> None:
     assert Job.objects.count() == 3
 
 
+@pytest.mark.django_db
+def test_may_be_asked_for_again_when_nothing_could_be_done() -> None:
+    @jobs.job("tests.not_yet")
+    def not_yet(run: JobRun) -> None:
+        run.free_key()
+
+    first = jobs.enqueue("tests.not_yet", {}, actor=SYSTEM, unique_key="k")
+    assert jobs.enqueue("tests.not_yet", {}, actor=SYSTEM, unique_key="k").pk == first.pk
+    jobs.drain()
+    assert jobs.enqueue("tests.not_yet", {}, actor=SYSTEM, unique_key="k").pk != first.pk
+    assert Job.objects.get(pk=first.pk).state == "succeeded"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_is_not_there_when_its_transaction_rolls_back() -> None:
     with transaction.atomic():

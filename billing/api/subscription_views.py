@@ -21,7 +21,7 @@ from billing.models.subscriptions import WITH_ITEMS
 from billing.permissions import SUBSCRIPTION_VIEW
 from billing.selectors.subscriptions import Preview
 from billing.services import previews, subscribing, subscriptions
-from billing.services.subscriptions import Line
+from billing.services.beginnings import Line
 from billing.states import Access, Status
 from core.api.filters import BooleanFilter, EntityFilterSet, PublicIdFilter
 from core.api.requests import Request

@@ -22,7 +22,7 @@ from billing.services import (
     subscribing,
     subscriptions,
 )
-from billing.services.subscriptions import Line
+from billing.services.beginnings import Line
 from billing.states import Status
 from core.access import Role
 from core.actor import SYSTEM

@@ -8,8 +8,9 @@ from datetime import datetime
 from billing.models import Customer, Price, Subscription
 from billing.permissions import SUBSCRIPTION_VIEW
 from billing.selectors.subscriptions import Preview, PreviewLine, first_invoice, next_invoice
+from billing.services.beginnings import Line, check_lines, check_price, check_total, plan
 from billing.services.lifecycle import cadence_of
-from billing.services.subscriptions import Line, check_lines, check_price, check_total, only_item, plan
+from billing.services.subscriptions import only_item
 from billing.states import target
 from core.access import require
 from core.actor import Actor

@@ -8,7 +8,7 @@ from datetime import datetime
 from billing.models import Customer, Invoice, PaymentMethod, Subscription
 from billing.permissions import SUBSCRIPTION_CREATE
 from billing.services import payments, subscriptions
-from billing.services.subscriptions import Line
+from billing.services.beginnings import Line
 from billing.services.transfers import one_for_each_key
 from billing.states import Collection, Status
 from core.access import require

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from billing import events
 from billing.errors import (
-    CurrencyMismatch,
-    MixedIntervals,
     NothingToChange,
-    PriceNotAvailable,
     ProrationNotAvailable,
     SeveralItems,
 )
 from billing.models import Customer, InvoiceReason, Price, Subscription, SubscriptionItem
-from billing.periods import Cadence, Period
+from billing.periods import Period
 from billing.permissions import (
     SUBSCRIPTION_CANCEL,
     SUBSCRIPTION_CHANGE_PLAN,
@@ -26,6 +22,7 @@ from billing.permissions import (
     SUBSCRIPTION_SUSPEND,
 )
 from billing.services import invoices
+from billing.services.beginnings import Beginning, Line, check_lines, check_price, check_total, check_trial_days, plan
 from billing.services.changes import Watch
 from billing.services.lifecycle import (
     WATCHED,
@@ -39,32 +36,10 @@ from billing.states import Access, Collection, Status, target
 from core.access import require
 from core.actor import Actor
 from core.commands import command
-from core.errors import InvalidInput
 from core.events import record
-from core.money import LARGEST_MINOR
 
 NEXT_RENEWAL, NOW = "next_renewal", "now"
 INCOMPLETE_FOR = timedelta(hours=24)
-LATEST_START = timedelta(days=3653)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is subscribed to: `quantity` units of `price`."""
-
-    price: Price
-    quantity: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a new subscription would begin."""
-
-    status: Status
-    started_at: datetime
-    trial_end: datetime | None
-    anchor: datetime
-    period: Period
 
 
 @command("billing.subscription.create")
@@ -87,26 +62,9 @@ def create(
     """
     require(actor, SUBSCRIPTION_CREATE.name, customer)
     check_lines(actor=actor, customer=customer, lines=lines)
-    if trial_days is not None and not (actor.is_staff or actor.is_system):
-        raise InvalidInput.at("/trial_days", "Only staff set the length of a trial.", "staff_only")
+    check_trial_days(actor=actor, trial_days=trial_days)
     begin = plan(customer=customer, lines=lines, now=now, starts_at=starts_at, trial_days=trial_days)
-    subscription = Subscription.objects.create(
-        customer=customer,
-        status=begin.status,
-        collection=collection,
-        currency=customer.currency,
-        time_zone=customer.time_zone,
-        started_at=begin.started_at,
-        trial_end=begin.trial_end,
-        billing_anchor=begin.anchor,
-        current_period_start=begin.period.start,
-        current_period_end=begin.period.end,
-        term=term,
-        operation_key=operation_key,
-    )
-    SubscriptionItem.objects.bulk_create(
-        SubscriptionItem(subscription=subscription, price=line.price, quantity=line.quantity) for line in lines
-    )
+    subscription = _save_new(customer, lines, begin, collection=str(collection), term=term, operation_key=operation_key)
     record(
         events.SUBSCRIPTION_CREATED,
         actor=actor,
@@ -123,63 +81,24 @@ def create(
     return subscription
 
 
-def check_lines(*, actor: Actor, customer: Customer, lines: Sequence[Line]) -> None:
-    """Refuse what cannot be subscribed to together. Raises as `create` does."""
-    if not lines:
-        raise InvalidInput.at("/items", "At least one price is needed.", "required")
-    if len({line.price.pk for line in lines}) < len(lines):
-        raise InvalidInput.at("/items", "The same price stands there twice: use its quantity.", "duplicate")
-    for line in lines:
-        check_price(actor=actor, price=line.price, currency=customer.currency)
-    if len({(line.price.interval, line.price.interval_count) for line in lines}) > 1:
-        raise MixedIntervals("All prices of a subscription must have the same period.")
-    check_total(sum(line.price.amount_minor * line.quantity for line in lines), pointer="/items")
-
-
-def check_total(minor: int, *, pointer: str) -> None:
-    """Refuse what would make an invoice larger than any amount may be."""
-    if minor > LARGEST_MINOR:
-        raise InvalidInput.at(pointer, f"One period may cost {LARGEST_MINOR} minor units at most.", "out_of_range")
-
-
-def check_price(*, actor: Actor, price: Price, currency: str) -> None:
-    """Refuse a price that `actor` cannot choose, or in another currency."""
-    is_open = price.is_active and price.product.is_active
-    if not is_open or not (price.is_listed or actor.is_staff or actor.is_system):
-        raise PriceNotAvailable(f"The price {price.public_id} takes no new subscriptions.", price=price.public_id)
-    if price.currency != currency:
-        raise CurrencyMismatch(
-            f"The price is in {price.currency}, the customer pays in {currency}.", price=price.public_id
-        )
-
-
-def plan(
-    *,
-    customer: Customer,
-    lines: Sequence[Line],
-    now: datetime,
-    starts_at: datetime | None = None,
-    trial_days: int | None = None,
-) -> Plan:
-    """Return how the subscription would begin: its status, trial, anchor and first period. Raises `InvalidInput` for a
-    start beyond all planning (the calendar ends in 9999)."""
-    if starts_at is not None and starts_at > now + LATEST_START:
-        raise InvalidInput.at("/starts_at", "It lies more than ten years ahead.", "out_of_range")
-    first = lines[0].price
-    cadence = Cadence(first.interval, first.interval_count, customer.time_zone)
-    started = starts_at if starts_at is not None and starts_at > now else now
-    days = max(line.price.trial_days for line in lines) if trial_days is None else trial_days
-    trial_end = Cadence("day", 1, customer.time_zone).boundary(started, days) if days else None
-    period = Period(started, trial_end) if trial_end else cadence.period_from(started)
-    if started > now:
-        status = Status.SCHEDULED
-    elif trial_end:
-        status = Status.TRIALING
-    elif any(line.price.amount_minor for line in lines):
-        status = Status.INCOMPLETE
-    else:
-        status = Status.ACTIVE
-    return Plan(status, started, trial_end, trial_end or started, period)
+def _save_new(customer: Customer, lines: Sequence[Line], begin: Beginning, **values: str | None) -> Subscription:
+    """Write a new subscription and its items."""
+    subscription = Subscription.objects.create(
+        customer=customer,
+        status=begin.status,
+        currency=customer.currency,
+        time_zone=customer.time_zone,
+        started_at=begin.started_at,
+        trial_end=begin.trial_end,
+        billing_anchor=begin.anchor,
+        current_period_start=begin.period.start,
+        current_period_end=begin.period.end,
+        **values,
+    )
+    SubscriptionItem.objects.bulk_create(
+        SubscriptionItem(subscription=subscription, price=line.price, quantity=line.quantity) for line in lines
+    )
+    return subscription
 
 
 def only_item(subscription: Subscription) -> SubscriptionItem:

@@ -66,6 +66,7 @@ def prepare(rows: int) -> dict[str, Any]:
     from accounts.providers import session_cache
     from accounts.services import organizations, sessions, users
     from billing.services import billing_entities, customers, prices, products, subscriptions
+    from billing.services.beginnings import Line
     from core import clock
     from core.actor import SYSTEM
     from core.money import Money
@@ -78,7 +79,7 @@ def prepare(rows: int) -> dict[str, Any]:
     product = products.create(actor=SYSTEM, name="Plan")
     price = prices.create(actor=SYSTEM, product=product, money=Money(0, "USD"))
     customer = customers.create(actor=SYSTEM, organization=organization, billing_entity=entity, name="Bench")
-    line, now = subscriptions.Line(price), clock.now()
+    line, now = Line(price), clock.now()
     made = [subscriptions.create(actor=SYSTEM, customer=customer, lines=[line], now=now) for _ in range(rows)]
     with transaction.atomic():
         token = sessions.issue(user=owner, now=now).access_token

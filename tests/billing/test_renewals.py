@@ -12,6 +12,7 @@ from billing.models import Invoice, InvoiceReason, Payment
 from billing.periods import Cadence
 from billing.selectors import ledger as books
 from billing.services import lifecycle, payments, renewals, subscriptions
+from billing.services.beginnings import Line
 from core import jobs
 from core.actor import ANONYMOUS, SYSTEM
 from core.errors import Forbidden
@@ -158,7 +159,7 @@ def test_starts_a_scheduled_subscription_and_bills_it() -> None:
 def test_gives_up_on_a_first_payment_that_never_came() -> None:
     owner = factories.customer()
     price = factories.price()
-    made = subscriptions.create(actor=SYSTEM, customer=owner, lines=[subscriptions.Line(price)], now=NOW)
+    made = subscriptions.create(actor=SYSTEM, customer=owner, lines=[Line(price)], now=NOW)
     invoice = Invoice.objects.get()
     assert (made.status, invoice.reason, invoice.status) == ("incomplete", InvoiceReason.SUBSCRIPTION_CREATE, "open")
     early, late = made.created_at + timedelta(hours=23), made.created_at + timedelta(hours=25)
@@ -172,7 +173,7 @@ def test_gives_up_on_a_first_payment_that_never_came() -> None:
 
 def test_is_active_after_the_first_invoice_is_paid() -> None:
     owner, price = factories.customer(), factories.price()
-    made = subscriptions.create(actor=SYSTEM, customer=owner, lines=[subscriptions.Line(price)], now=NOW)
+    made = subscriptions.create(actor=SYSTEM, customer=owner, lines=[Line(price)], now=NOW)
     payments.create(actor=SYSTEM, invoice=Invoice.objects.get(), operation_key="first", now=NOW)
     made.refresh_from_db()
     assert made.status == "active"

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from billing.errors import NothingToChange
 from billing.models import Invoice, Price, Subscription
 from billing.services import lifecycle, renewals, subscriptions
-from billing.services.subscriptions import Line
+from billing.services.beginnings import Line
 from billing.states import PUBLIC_COMMANDS, Status, allowed_commands, pairs
 from core.actor import SYSTEM
 from core.errors import InvalidTransition

@@ -8,6 +8,7 @@ from core.models.idempotency import IdempotencyKey, IdempotencyState
 from core.models.jobs import Job, JobState, Schedule
 from core.models.lease import Lease
 from core.models.personal import PersonKey
+from core.models.streams import StreamTicket
 
 __all__ = [
     "AdminSubmission",
@@ -21,6 +22,7 @@ __all__ = [
     "MissedInvalidation",
     "PersonKey",
     "Schedule",
+    "StreamTicket",
     "entities_by_prefix",
     "entities_by_type",
 ]

@@ -97,7 +97,8 @@ METRICS_TOKEN = env["METRICS_TOKEN"]
 LOGGING_CONFIG = "core.telemetry.logs.configure"
 LOGGING = logs.configuration(is_json=env["LOG_FORMAT"] == "json", level=env["LOG_LEVEL"])
 CACHES = operations.caches(REDIS_URL)
-globals().update(operations.security(PUBLIC_URL, env["CORS_ORIGINS"]))
+globals().update(operations.security(PUBLIC_URL, env["CORS_ORIGINS"], env["STREAMS_URL"]))
+globals().update(operations.streams(env["STREAMS_URL"], env["STREAMS_PER_PROCESS"]))
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 DJANGO_REDIS_LOGGER = "core.cache.redis"
 

@@ -35,7 +35,7 @@ def caches(url: str) -> dict[str, Any]:
     }
 
 
-def security(public_url: str, cors_origins: list[str]) -> dict[str, Any]:
+def security(public_url: str, cors_origins: list[str], streams_url: str = "") -> dict[str, Any]:
     """Return the settings of CSP, CORS, cookies and the outer door, by their names in Django."""
     is_https = public_url.startswith("https://")
     public = urlsplit(public_url)
@@ -50,7 +50,7 @@ def security(public_url: str, cors_origins: list[str]) -> dict[str, Any]:
                 "style-src": [SELF, NONCE],
                 "img-src": [SELF, "data:"],
                 "font-src": [SELF],
-                "connect-src": [SELF],
+                "connect-src": [SELF, *([streams_url] if streams_url else [])],
                 "form-action": [SELF],
                 "base-uri": [SELF],
                 "frame-ancestors": [NONE],
@@ -77,6 +77,19 @@ def security(public_url: str, cors_origins: list[str]) -> dict[str, Any]:
         "SECURE_HSTS_PRELOAD": is_https,
         "RATELIMIT_USE_CACHE": "door",
         "LOGIN_REDIRECT_URL": "admin:index",
+    }
+
+
+def streams(url: str, per_process: int) -> dict[str, Any]:
+    """Return the settings of live streams. Seconds: between heartbeats of an idle stream, between two looks at whether
+    who reads still may, and until a reader that takes nothing is dropped."""
+    return {
+        "STREAMS_URL": url,
+        "STREAMS_PER_PROCESS": per_process,
+        "STREAMS_PER_PERSON": 10,
+        "STREAMS_HEARTBEAT_SECONDS": 30.0,
+        "STREAMS_RECHECK_SECONDS": 60.0,
+        "STREAMS_BLOCKED_SECONDS": 60.0,
     }
 
 

@@ -21,6 +21,14 @@ def required_in_production(development: Any) -> Any:
     return default
 
 
+def origin(value: str) -> str:
+    """The type of an address of which only scheme, host and port count; the empty one is allowed."""
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query):
+        raise ValueError("expected http:// or https://, a host and no path")
+    return value.rstrip("/")
+
+
 def mail_url(value: str) -> str:
     """The type of `MAIL_URL`."""
     if value.split(":")[0] not in ("smtp", "file", "console"):
@@ -53,7 +61,12 @@ def named_hosts(value: list[str], kind: str) -> None:
 def encrypted(value: str, kind: str) -> None:
     """In production people use https: cookies and HSTS follow from it. A trial on one machine may do without."""
     parts = urlsplit(value)
-    if kind == "production" and parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if (
+        value
+        and kind == "production"
+        and parts.scheme != "https"
+        and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+    ):
         raise ValueError("expected https:// in production")
 
 
@@ -154,6 +167,17 @@ VARIABLES: list[Variable] = [
         "SESSIONS_PER_USER", integer, 10, "Sign-ins of one person at once; the oldest ends.", "Security", number=12
     ),
     Variable("CORS_ORIGINS", listing, [], "Origins whose pages may call the API.", "Web", number=13),
+    Variable(
+        "STREAMS_URL",
+        origin,
+        "",
+        "The address of the live streams (`manage.py streams`), when a proxy does not lead /streams/ under PUBLIC_URL "
+        "to them; https in production.",
+        "Web",
+        number=30,
+        rule=encrypted,
+    ),
+    Variable("STREAMS_PER_PROCESS", integer, 2500, "Live streams that each process serves at most.", "Web", number=31),
     Variable(
         "DATABASE_URL",
         url("postgresql", "postgres"),

@@ -13,6 +13,7 @@ class CoreConfig(AppConfig):
             schedules,  # noqa: F401 - a duty of the relay
             tasks,  # noqa: F401 - declares the Celery task
         )
+        from core.exports import events as export_events  # noqa: F401 - declared by being imported
         from core.jobs import admin, commands, events  # noqa: F401 - declared by being imported
         from core.relay import idempotency, jobs  # noqa: F401 - duties of the relay
         from core.telemetry import gauges, queries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.models.base import AdminSubmission, AppendOnly, Entity, entities_by_prefix, entities_by_type
 from core.models.cache import MissedInvalidation
+from core.models.exports import Export, ExportFormat
 from core.models.idempotency import IdempotencyKey, IdempotencyState
 from core.models.jobs import Job, JobState, Schedule
 from core.models.lease import Lease
@@ -14,6 +15,8 @@ __all__ = [
     "AdminSubmission",
     "AppendOnly",
     "Entity",
+    "Export",
+    "ExportFormat",
     "IdempotencyKey",
     "IdempotencyState",
     "Job",

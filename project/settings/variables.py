@@ -241,6 +241,15 @@ VARIABLES: list[Variable] = [
         "Payments",
         number=29,
     ),
+    Variable(
+        "FILES_ROOT",
+        text,
+        "",
+        "The folder of files that the product makes; web and workers share it. Empty: .countinghouse/files.",
+        "Files",
+        number=30,
+    ),
+    Variable("EXPORT_RETENTION_DAYS", integer, 7, "Days that an export can be downloaded.", "Files", number=31),
     Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs", number=22),
     Variable(
         "IDEMPOTENCY_LEASE",

@@ -16,10 +16,9 @@ from accounts.models import ApiKey, Invitation, Membership, Organization, Sessio
 from accounts.services import api_keys, invitations, sessions, users
 from accounts.states import EndedReason, InvitationStatus
 from core import clock
-from core.admin import Empty, EntityAdmin, Figure, Section
-from core.admin_actions import Call, CommandAction, Effect
-from core.admin_html import NOTHING, admin_url, link, list_url, moment, state
-from core.admin_lists import begins_with
+from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Figure, Section
+from core.admin.html import NOTHING, admin_url, link, list_url, moment, state
+from core.admin.lists import begins_with
 from core.palette import Finding, finder
 
 SHOWN = 10

@@ -20,9 +20,8 @@ from audit.services import following
 from core import clock, ids
 from core.access import allows
 from core.actor import ActorType
-from core.admin import Empty, EntityAdmin, Figure
-from core.admin_actions import CommandAction, Effect
-from core.admin_html import NOTHING, list_url, moment, state
+from core.admin import CommandAction, Effect, Empty, EntityAdmin, Figure
+from core.admin.html import NOTHING, list_url, moment, state
 from core.events import catalogue
 from core.models import entities_by_type
 

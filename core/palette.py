@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 
-from core.admin_html import admin_url
+from core.admin.html import admin_url
 from core.ids import MalformedId, split
 
 FOUND_OF_A_KIND: Final = 10

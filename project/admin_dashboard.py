@@ -16,7 +16,7 @@ from billing.selectors import series
 from billing.selectors.metrics import WINDOW, Metrics, metrics
 from core import cache, clock
 from core.admin import Empty, Section
-from core.admin_html import id_link, link, list_url, moment, money
+from core.admin.html import id_link, link, list_url, moment, money
 from core.models import Job, JobState
 from core.money import exponent
 from project import admin_timeline

@@ -14,7 +14,7 @@ from audit.models import Event
 from audit.selectors.reading import Readable, readable
 from core import events
 from core.actor import ActorType
-from core.admin_html import NOTHING, admin_url, list_url
+from core.admin.html import NOTHING, admin_url, list_url
 from core.ids import MalformedId, decode, encode
 from core.models import Entity, entities_by_type
 from core.money import Money, is_currency

@@ -11,9 +11,8 @@ from unfold.decorators import display
 
 from billing.models import BillingEntity, Price, Product
 from billing.services import prices, products
-from core.admin import Empty, EntityAdmin, Section
-from core.admin_actions import Call, CommandAction, Effect
-from core.admin_html import id_link, link, list_url, money, state
+from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Section
+from core.admin.html import id_link, link, list_url, money, state
 
 SHOWN = 10
 

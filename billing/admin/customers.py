@@ -15,7 +15,7 @@ from billing.models import Customer, Invoice, Payment, PaymentMethod, Refund, Su
 from billing.money_states import InvoiceStatus, TransferStatus
 from billing.states import ENDED, REVENUE
 from core.admin import Empty, EntityAdmin, Figure, Section
-from core.admin_html import NOTHING, id_link, link, list_url, moment, money, state
+from core.admin.html import NOTHING, id_link, link, list_url, moment, money, state
 
 SHOWN = 10
 

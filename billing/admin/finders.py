@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from billing.models import Customer, Invoice
-from core.admin_html import admin_url, state_tone
-from core.admin_lists import begins_with, contains
+from core.admin.html import admin_url, state_tone
+from core.admin.lists import begins_with, contains
 from core.palette import Finding, finder
 
 

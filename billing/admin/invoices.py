@@ -13,7 +13,7 @@ from billing.admin.money_commands import INVOICE_COMMANDS
 from billing.admin.texts import payment_rows
 from billing.models import Invoice, Payment
 from core.admin import Empty, EntityAdmin, Figure, Section
-from core.admin_html import NOTHING, link, moment, money, state
+from core.admin.html import NOTHING, link, moment, money, state
 
 SHOWN = 50
 

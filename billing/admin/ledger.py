@@ -11,7 +11,7 @@ from unfold.decorators import display
 
 from billing.models import LedgerEntry, LedgerLeg
 from core.admin import Empty, EntityAdmin, Section
-from core.admin_html import NOTHING, admin_url, link, moment, money
+from core.admin.html import NOTHING, admin_url, link, moment, money
 from core.models import entities_by_type
 
 

@@ -11,8 +11,8 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from billing.models import Invoice, Payment, PaymentMethod, Refund, RefundReason
 from billing.money_states import INVOICE, PAYMENT, InvoiceStatus, TransferStatus
 from billing.services import invoices, payments, refunds
-from core.admin_actions import Call, CommandAction, CommandForm, Effect, Outcome
-from core.admin_html import money, state
+from core.admin import Call, CommandAction, CommandForm, Effect, Outcome
+from core.admin.html import money, state
 from core.money import Money
 
 # Refund a payment

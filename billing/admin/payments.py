@@ -13,7 +13,7 @@ from billing.admin.money_commands import PAYMENT_COMMANDS
 from billing.admin.texts import refund_rows
 from billing.models import Payment, Refund
 from core.admin import Empty, EntityAdmin, Figure, Section
-from core.admin_html import NOTHING, link, money, state
+from core.admin.html import NOTHING, link, money, state
 
 SHOWN = 50
 _TRANSFER_FACTS = (

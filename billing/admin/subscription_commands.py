@@ -16,8 +16,8 @@ from billing.admin.texts import plan_of, price_label
 from billing.models import Price, Subscription
 from billing.services import subscriptions
 from billing.states import Access, is_allowed, target
-from core.admin_actions import Call, CommandAction, CommandForm, Effect
-from core.admin_html import moment, state
+from core.admin import Call, CommandAction, CommandForm, Effect
+from core.admin.html import moment, state
 
 PRICES_OFFERED: Final = 2000
 NOW, AT_PERIOD_END = "now", "period_end"

@@ -14,7 +14,7 @@ from billing.admin.texts import invoice_rows, payment_rows, plan_of
 from billing.models import Invoice, Payment, Subscription, SubscriptionItem
 from billing.states import ENDED, Access
 from core.admin import Empty, EntityAdmin, Figure, Section
-from core.admin_html import NOTHING, link, moment, state
+from core.admin.html import NOTHING, link, moment, state
 
 SHOWN = 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from billing.models import Invoice, Payment, Price, Refund, Subscription
-from core.admin_html import NOTHING, id_link, link, moment, money, state
+from core.admin.html import NOTHING, id_link, link, moment, money, state
 
 
 def plan_of(subscription: Subscription) -> str:

@@ -13,9 +13,8 @@ from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
-from core.admin import Empty, EntityAdmin, Figure
-from core.admin_actions import Call, CommandAction, CommandForm, Effect
-from core.admin_html import NOTHING, moment, state
+from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin, Figure
+from core.admin.html import NOTHING, moment, state
 from core.jobs import commands
 from core.models import Job, JobState, Schedule
 

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
-from core.admin_html import admin_url
+from core.admin.html import admin_url
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from audit.models import Event
 from billing.models import Payment, Price, Refund, Subscription
 from billing.services import payments, subscriptions
 from core.actor import SYSTEM
-from core.admin_html import admin_url
+from core.admin.html import admin_url
 from core.models import AdminSubmission
 from tests.admin.conftest import hidden_fields
 from tests.billing import factories

@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing.models import Customer
-from core import admin_lists
-from core.admin_lists import BoundedPaginator
+from core.admin import lists
+from core.admin.lists import BoundedPaginator
 from tests.billing import factories
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +99,7 @@ def test_finds_an_invoice_by_its_number(desk: Client):
 
 
 def test_counts_no_further_than_its_bound(monkeypatch):
-    monkeypatch.setattr(admin_lists, "COUNTED_AT_MOST", 3)
+    monkeypatch.setattr(lists, "COUNTED_AT_MOST", 3)
     owner = factories.entity()
     for _ in range(5):
         factories.customer(billing_entity=owner)

@@ -17,7 +17,7 @@ from billing.models import LedgerEntry, Payment
 from billing.services import payments, refunds
 from core import jobs
 from core.actor import SYSTEM
-from core.admin_html import admin_url
+from core.admin.html import admin_url
 from core.models import Schedule
 from tests.billing import factories
 
@@ -144,9 +144,9 @@ def test_takes_a_product_and_a_price_off_sale(give):
 
 
 def test_goes_through_a_long_timeline_page_by_page(desk: Client, monkeypatch):
-    from core import admin
+    from core.admin import entities
 
-    monkeypatch.setattr(admin, "ENTRIES_ON_TIMELINE", 2)
+    monkeypatch.setattr(entities, "ENTRIES_ON_TIMELINE", 2)
     customer = factories.customer()
     for _ in range(3):
         pay(factories.invoice(customer))

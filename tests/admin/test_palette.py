@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from core import palette
-from core.admin_html import admin_url
+from core.admin.html import admin_url
 from core.ids import encode
 from tests.billing import factories
 
@@ -73,7 +73,7 @@ def test_finds_at_most_ten_of_a_kind(find):
 
 def test_asks_indexes(desk: Client):
     from billing.models import Customer
-    from core.admin_lists import begins_with, contains
+    from core.admin.lists import begins_with, contains
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")

@@ -1,12 +1,11 @@
 """What every page of an object looks like in the admin: figures, commands, facts, related rows, timeline.
 
-Staff change nothing by editing rows. They give commands (`core.admin_actions`) that call the services the API calls.
+Staff change nothing by editing rows. They give commands (`core.admin.actions`) that call the services the API calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import unquote
@@ -22,9 +21,10 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from core.actor import Actor
-from core.admin_actions import CommandAction, offered, run_command_view
-from core.admin_html import NOTHING, identifier, link, moment
-from core.admin_lists import BoundedPaginator, found_by
+from core.admin.actions import CommandAction, offered, run_command_view
+from core.admin.html import NOTHING, identifier, link, moment
+from core.admin.lists import BoundedPaginator, found_by
+from core.admin.parts import Empty, Fact, Figure, Section
 from core.ids import MalformedId, split
 from core.models import Entity
 from core.timeline import TimelineEntry
@@ -45,46 +45,6 @@ class Site(Protocol):
     def timeline_of(
         self, subjects: Sequence[models.Model], *, actor: Actor, limit: int, before: str = ""
     ) -> Sequence[TimelineEntry]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One key figure at the head of a page. `tone` colours it (success, warning, danger)."""
-
-    label: str
-    value: object
-    note: str = ""
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Related rows, the newest few, with a link to all of them; `empty` says what to do when there are none."""
-
-    title: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    all_url: str = ""
-    empty: str = "Nothing yet."
-    icon: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One fact of an object: a label and its value."""
-
-    label: str
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """What a list says when it has no rows at all: what this is, and what to do (a command to type, perhaps)."""
-
-    title: str = "Nothing here yet"
-    text: str = ""
-    command: str = ""
-    icon: str = field(default="inbox")
 
 
 class EntityAdmin(ModelAdmin):

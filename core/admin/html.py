@@ -1,0 +1,116 @@
+"""Small pieces of HTML that all admin pages share: ids, links, states, amounts, moments."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Final
+
+from django.db.models import Model
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from core.models import Entity
+from core.money import Money
+
+NOTHING: Final = "–"
+
+# One word has one colour in the whole admin.
+TONES: Final[dict[str, str]] = {
+    **dict.fromkeys(("active", "paid", "succeeded", "yes", "enabled", "accepted", "verified"), "success"),
+    **dict.fromkeys(("trialing", "scheduled", "running", "open", "processing", "queued", "published"), "info"),
+    **dict.fromkeys(("past_due", "incomplete", "paused", "suspended", "pending", "retrying", "unknown"), "warning"),
+    **dict.fromkeys(("unpaid", "failed", "dead", "declined", "uncollectible", "refused", "locked"), "danger"),
+}
+
+
+def admin_url(obj: Model) -> str:
+    """Return the address of the object's admin page, "" when it has none."""
+    try:
+        return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+    except NoReverseMatch:
+        return ""
+
+
+def list_url(model: type[Model], query: str = "") -> str:
+    """Return the address of the model's list, "" when it has none. `query` is a query string without "?"."""
+    try:
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    except NoReverseMatch:
+        return ""
+    return f"{address}?{query}" if query else address
+
+
+def identifier(public_id: str) -> SafeString:
+    """Return an id in short, monospaced, with a button that copies it whole. The end tells two ids apart."""
+    prefix, _, suffix = public_id.partition("_")
+    return format_html(
+        '<span class="ch-id" title="{}"><code>{}_…{}</code>'
+        '<button type="button" class="ch-copy material-symbols-outlined" data-copy="{}" '
+        'title="Copy the id" aria-label="Copy the id {}">content_copy</button></span>',
+        public_id,
+        prefix,
+        suffix[-8:],
+        public_id,
+        public_id,
+    )
+
+
+def link(obj: Model | None, text: object = None) -> SafeString | str:
+    """Return a link to the object's page, only its text where it has none."""
+    if obj is None:
+        return NOTHING
+    shown = text or str(obj)
+    address = admin_url(obj)
+    return format_html('<a class="ch-link" href="{}">{}</a>', address, shown) if address else str(shown)
+
+
+def id_link(obj: Entity | None) -> SafeString | str:
+    """Return a link to the object by its short id, with the button that copies it."""
+    if obj is None:
+        return NOTHING
+    address = admin_url(obj)
+    if not address:
+        return identifier(obj.public_id)
+    prefix, _, suffix = obj.public_id.partition("_")
+    return format_html(
+        '<a class="ch-link ch-id" href="{}" title="{}"><code>{}_…{}</code></a>',
+        address,
+        obj.public_id,
+        prefix,
+        suffix[-8:],
+    )
+
+
+def state(word: object, tone: str | None = None) -> SafeString | str:
+    """Return a state as a coloured label; its colour follows from the word unless `tone` names one
+    (success, info, warning, danger, neutral)."""
+    if word in (None, ""):
+        return NOTHING
+    shown = str(word).replace("_", " ")
+    return format_html('<span class="ch-state ch-state--{}">{}</span>', tone or state_tone(word), shown)
+
+
+def state_tone(word: object) -> str:
+    """Return the colour of a state: success, info, warning, danger or neutral."""
+    return TONES.get(str(word), "neutral")
+
+
+def money(minor: int | None, currency: str) -> SafeString | str:
+    """Return an amount as people write it, set so that columns of figures line up."""
+    if minor is None:
+        return NOTHING
+    return format_html('<span class="ch-figure">{}</span>', Money(minor, currency).format())
+
+
+def moment(value: datetime | date | None) -> SafeString | str:
+    """Return a moment in short ("2 Mar 2026, 14:05"), whole in the title; a date without the time."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        local = timezone.localtime(value)
+        shown, whole = f"{local.day} {local:%b %Y, %H:%M}", local.isoformat(timespec="seconds")
+    else:
+        shown, whole = f"{value.day} {value:%b %Y}", value.isoformat()
+    return format_html('<time class="ch-moment" datetime="{}" title="{}">{}</time>', whole, whole, shown)

@@ -247,9 +247,9 @@ VARIABLES: list[Variable] = [
         "",
         "The folder of files that the product makes; web and workers share it. Empty: .countinghouse/files.",
         "Files",
-        number=30,
+        number=32,
     ),
-    Variable("EXPORT_RETENTION_DAYS", integer, 7, "Days that an export can be downloaded.", "Files", number=31),
+    Variable("EXPORT_RETENTION_DAYS", integer, 7, "Days that an export can be downloaded.", "Files", number=33),
     Variable("JOB_RETENTION_DAYS", integer, 30, "Days that finished jobs are kept; dead ones stay.", "Jobs", number=22),
     Variable(
         "IDEMPOTENCY_LEASE",

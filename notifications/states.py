@@ -1,8 +1,9 @@
-"""Kinds of notifications, what may be chosen for each, and what becomes of a mail."""
+"""Kinds of notifications, what may be chosen for each, what becomes of a mail; states of webhooks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from django.db.models import TextChoices
@@ -62,3 +63,59 @@ def kind_of(name: str) -> Kind:
         return KINDS[name]
     except KeyError:
         raise LookupError(f"No kind of notification is named {name!r}; known are {', '.join(KINDS)}.") from None
+
+
+# Webhooks
+
+
+class DisabledReason(TextChoices):
+    """Why an endpoint is sent nothing."""
+
+    BY_HAND = "by_hand", "by hand"
+    GONE = "gone", "it answered 410 Gone"
+    FAILING = "failing", "it failed for days"
+
+
+class DeliveryStatus(TextChoices):
+    """`pending` waits for its moment or for the one before it; `sending` is a job's; `failed` has no attempt left;
+    `skipped` fell due while its endpoint was disabled. The last three are ends; a replay makes them pending again."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+UNFINISHED: Final = (DeliveryStatus.PENDING, DeliveryStatus.SENDING)
+FINISHED: Final = (DeliveryStatus.SUCCEEDED, DeliveryStatus.FAILED, DeliveryStatus.SKIPPED)
+
+
+class AttemptOutcome(TextChoices):
+    """How one attempt ended. Only `delivered` (any 2xx) is a success."""
+
+    DELIVERED = "delivered"
+    REJECTED = "rejected", "an answer other than 2xx"
+    REDIRECTED = "redirected", "a redirect, which is not followed"
+    GONE = "gone", "410 Gone"
+    TIMED_OUT = "timed_out", "no answer in time"
+    UNREACHABLE = "unreachable", "no connection"
+    UNRESOLVED = "unresolved", "the name has no address"
+    FORBIDDEN_ADDRESS = "forbidden_address", "an address to which nothing is sent"
+    BAD_CERTIFICATE = "bad_certificate", "TLS failed"
+    BAD_ANSWER = "bad_answer", "no answer of HTTP"
+
+
+# Waits before each attempt: Standard Webhooks 1.0, "Retry schedule". Each counts from the end of the attempt before.
+SCHEDULE: Final = (
+    timedelta(0),
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
+)

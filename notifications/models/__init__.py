@@ -3,5 +3,14 @@
 from __future__ import annotations
 
 from notifications.models.inbox import Mail, Notification, NotificationPreferences
+from notifications.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
-__all__ = ["Mail", "Notification", "NotificationPreferences"]
+__all__ = [
+    "Mail",
+    "Notification",
+    "NotificationPreferences",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookSecret",
+]

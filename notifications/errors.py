@@ -1,0 +1,15 @@
+"""What goes wrong with notifications. Codes never change once shipped."""
+
+from __future__ import annotations
+
+from core.errors import Conflict, RuleBroken
+
+
+class TooManyEndpoints(RuleBroken):
+    code, title = "too_many_endpoints", "The organisation has as many webhook endpoints as it may have"
+
+
+class EndpointDisabled(Conflict):
+    """What would be sent to a disabled endpoint would not be sent."""
+
+    code, title = "endpoint_disabled", "The webhook endpoint is disabled"

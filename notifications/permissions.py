@@ -1,0 +1,12 @@
+"""Who may set up webhooks and see what was sent."""
+
+from __future__ import annotations
+
+from core.access import ADMINS, Permission
+
+WEBHOOK_ENDPOINT_VIEW = Permission("notifications.webhook_endpoint.view", "See webhook endpoints.", ADMINS)
+WEBHOOK_ENDPOINT_MANAGE = Permission(
+    "notifications.webhook_endpoint.manage", "Set up, change, test, disable and remove webhook endpoints.", ADMINS
+)
+WEBHOOK_DELIVERY_VIEW = Permission("notifications.webhook_delivery.view", "See what was sent by webhook.", ADMINS)
+WEBHOOK_DELIVERY_REPLAY = Permission("notifications.webhook_delivery.replay", "Send webhooks again.", ADMINS)

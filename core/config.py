@@ -60,6 +60,14 @@ def network_list(value: str) -> list[str]:
     return parts
 
 
+def port_list(value: str) -> list[int]:
+    """A list of TCP ports ("443,8443")."""
+    ports = [int(part) if part.isascii() and part.isdigit() else 0 for part in listing(value)]
+    if not all(0 < port < 65536 for port in ports):
+        raise ValueError("expected ports such as 443,8443")
+    return ports
+
+
 def url(*schemes: str) -> Callable[[str], str]:
     """Return the type of a URL with one of `schemes`."""
 

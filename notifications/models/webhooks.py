@@ -26,7 +26,9 @@ class WebhookEndpoint(Entity):
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
     url = models.CharField("URL", max_length=LONGEST_URL)
     description = models.CharField(max_length=200, blank=True)
-    event_types = ArrayField(models.CharField(max_length=100), help_text='Names, or patterns such as "billing.invoice.*".')
+    event_types = ArrayField(
+        models.CharField(max_length=100), help_text='Names, or patterns such as "billing.invoice.*".'
+    )
     is_enabled = models.BooleanField(default=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
     disabled_reason = models.CharField(max_length=10, choices=DisabledReason.choices, blank=True)
@@ -39,7 +41,9 @@ class WebhookEndpoint(Entity):
     class Meta:
         verbose_name = "webhook endpoint"
         indexes = [
-            models.Index(fields=["organization", "-id"], name="notifications_endpoint_org", condition=Q(deleted_at=None))
+            models.Index(
+                fields=["organization", "-id"], name="notifications_endpoint_org", condition=Q(deleted_at=None)
+            )
         ]
         constraints = [
             models.CheckConstraint(
@@ -146,7 +150,7 @@ class WebhookDelivery(Entity):
 
 
 class WebhookAttempt(models.Model):
-    """One request that was sent, or could not be. `number` counts over all replays; `response_body` is its beginning."""
+    """One request, sent or not. `number` counts over all replays; `response_body` is the beginning of the answer."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempt_rows")
     number = models.PositiveIntegerField()

@@ -9,7 +9,20 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from core.config import REQUIRED, Variable, boolean, choice, integer, key_list, listing, network_list, number, text, url
+from core.config import (
+    REQUIRED,
+    Variable,
+    boolean,
+    choice,
+    integer,
+    key_list,
+    listing,
+    network_list,
+    number,
+    port_list,
+    text,
+    url,
+)
 
 
 def required_in_production(development: Any) -> Any:
@@ -51,6 +64,11 @@ def not_published(value: list[str], kind: str) -> None:
 def off_in_production(value: bool, kind: str) -> None:
     if kind == "production" and value:
         raise ValueError("it must be off in production, where it would show secrets to whoever meets an error")
+
+
+def no_plain_http(value: bool, kind: str) -> None:
+    if kind == "production" and value:
+        raise ValueError("webhooks carry business data and go over https in production")
 
 
 def named_hosts(value: list[str], kind: str) -> None:
@@ -278,6 +296,48 @@ VARIABLES: list[Variable] = [
         "Serve static files under hashed names from `collectstatic`, cached for a year (`serve` does).",
         "Web",
         number=27,
+    ),
+    Variable(
+        "WEBHOOK_ALLOWED_NETWORKS",
+        network_list,
+        lambda kind: [] if kind == "production" else ["127.0.0.0/8", "::1/128"],
+        "Networks of your own to which webhooks may go although they are not public (10.20.0.0/16).",
+        "Webhooks",
+        number=40,
+    ),
+    Variable(
+        "WEBHOOK_ALLOW_HTTP",
+        boolean,
+        lambda kind: kind != "production",
+        "Let webhooks go to addresses without TLS; never in production.",
+        "Webhooks",
+        number=41,
+        rule=no_plain_http,
+    ),
+    Variable(
+        "WEBHOOK_PORTS",
+        port_list,
+        lambda kind: [443] if kind == "production" else [],
+        "Ports to which webhooks may go; empty: any.",
+        "Webhooks",
+        number=42,
+    ),
+    Variable("WEBHOOK_TIMEOUT", number, 15.0, "Seconds that an endpoint may take to answer.", "Webhooks", number=43),
+    Variable(
+        "WEBHOOK_DISABLE_AFTER_DAYS",
+        integer,
+        5,
+        "Days of failures alone after which an endpoint is disabled.",
+        "Webhooks",
+        number=44,
+    ),
+    Variable(
+        "WEBHOOK_RETENTION_DAYS",
+        integer,
+        30,
+        "Days that finished deliveries are kept, and can be sent again.",
+        "Webhooks",
+        number=45,
     ),
     Variable(
         "DEBUG", boolean, False, "Django's debug pages; never in production.", "Web", number=28, rule=off_in_production

@@ -120,7 +120,7 @@ def test_points_at_the_word_that_the_grammar_does_not_allow(text: str, line: int
 
 def test_names_the_faults_of_all_statements_at_once() -> None:
     text = HEAD + "type a\n  relations\n    define x [user]\n    define y: [user\ntype b\n  relatons\ntype c\n"
-    assert [line for _, line, _, _ in faults(text)] == [6, 8, 9]
+    assert [line for _, line, _, _ in faults(text)] == [6, 7, 9]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""What happens to endpoints and deliveries of webhooks."""
+"""What happens around notifications, and to endpoints and deliveries of webhooks. That somebody was told something is no
+event: it follows from one."""
 
 from __future__ import annotations
 
@@ -24,3 +25,14 @@ WEBHOOK_DELIVERY_REPLAYED = EventType(
 WEBHOOK_DELIVERY_EXHAUSTED = EventType(
     "notifications.webhook_delivery.exhausted", "webhook_delivery", "Every attempt to deliver a webhook has failed."
 )
+
+NOTIFICATION_READ = EventType("notifications.notification.read", "notification", "A notification was read.")
+NOTIFICATION_UNREAD = EventType(
+    "notifications.notification.marked_unread", "notification", "A notification was marked as not read."
+)
+NOTIFICATION_ARCHIVED = EventType("notifications.notification.archived", "notification", "A notification was put away.")
+INBOX_READ = EventType("notifications.inbox.read", "user", "A person marked their whole inbox as read.")
+PREFERENCES_CHANGED = EventType(
+    "notifications.preferences.changed", "notificationpreferences", "A person chose how to be told."
+)
+MAIL_RESENT = EventType("notifications.mail.resent", "mail", "An e-mail was sent again by staff.")

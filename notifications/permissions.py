@@ -1,4 +1,4 @@
-"""Who may set up webhooks and see what was sent."""
+"""Who may set up webhooks and see what was sent, and send mails again. One's own inbox needs no permission."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ WEBHOOK_ENDPOINT_MANAGE = Permission(
 )
 WEBHOOK_DELIVERY_VIEW = Permission("notifications.webhook_delivery.view", "See what was sent by webhook.", ADMINS)
 WEBHOOK_DELIVERY_REPLAY = Permission("notifications.webhook_delivery.replay", "Send webhooks again.", ADMINS)
+
+MAIL_RESEND = Permission("notifications.mail.resend", "Send an e-mail again.")

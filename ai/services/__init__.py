@@ -1,0 +1,1 @@
+"""Verbs: the only code of the assistant that writes."""

@@ -31,9 +31,7 @@ class Question(Entity):
     organization_id = models.UUIDField(null=True, blank=True)
     payer = models.CharField(max_length=60, help_text="Whose budget of the day it is counted in.")
     text = models.TextField(max_length=LONGEST_QUESTION)
-    status = models.CharField(
-        max_length=10, choices=[(s.value, s.value) for s in Status], default=Status.ASKING.value
-    )
+    status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in Status], default=Status.ASKING.value)
     provider = models.CharField(max_length=30)
     model = models.CharField(max_length=80)
     operation_key = models.CharField(max_length=200, unique=True, editable=False)

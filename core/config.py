@@ -114,7 +114,8 @@ REQUIRED = object()
 class Variable:
     """One environment variable. `default` is a value of the type, REQUIRED, or a function of the environment name
     (`development`, `test`, `production`) that returns either. `number` names its faults, and never changes. `rule`
-    raises ValueError for a value that the environment (its second argument) forbids."""
+    raises ValueError for a value that the environment (its second argument) forbids, `fits` for one that does not go
+    with the other variables (its second argument; it is asked when they all could be read)."""
 
     name: str
     type: Callable[[str], Any]
@@ -124,6 +125,11 @@ class Variable:
     is_secret: bool = False
     number: int = 0
     rule: Callable[[Any, str], None] | None = None
+    fits: Callable[[Any, Mapping[str, Any]], None] | None = None
+
+    def fault(self, fault: Exception) -> str:
+        """Return the line by which a fault of this variable is told."""
+        return f"countinghouse.E{self.number:03d} {self.name}: {fault}. {self.help}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +148,18 @@ class Environment:
         with one numbered line for each fault."""
         values: dict[str, Any] = {}
         faults: list[str] = []
-        for variable in variables:
+        known = list(variables)
+        for variable in known:
             try:
                 values[variable.name] = _value(variable, source, kind)
             except (ValueError, OSError) as fault:
-                faults.append(f"countinghouse.E{variable.number:03d} {variable.name}: {fault}. {variable.help}")
+                faults.append(variable.fault(fault))
+        for variable in () if faults else known:
+            try:
+                if variable.fits is not None:
+                    variable.fits(values[variable.name], values)
+            except ValueError as fault:
+                faults.append(variable.fault(fault))
         if faults:
             raise ImproperlyConfigured("\n".join(["The settings have faults:", *faults]))
         return cls(values)

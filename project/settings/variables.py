@@ -23,6 +23,7 @@ from core.config import (
     text,
     url,
 )
+from project.settings.assistant import VARIABLES as ASSISTANT
 
 
 def required_in_production(development: Any) -> Any:
@@ -342,4 +343,5 @@ VARIABLES: list[Variable] = [
     Variable(
         "DEBUG", boolean, False, "Django's debug pages; never in production.", "Web", number=28, rule=off_in_production
     ),
+    *ASSISTANT,
 ]

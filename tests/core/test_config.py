@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -53,3 +55,14 @@ def test_reads_lists_choices_and_flags() -> None:
     assert [boolean(word) for word in ("TRUE", "off", "1")] == [True, False, True]
     with pytest.raises(ValueError, match="one, two"):
         choice("one", "two")("three")
+
+
+def test_names_a_value_that_does_not_go_with_another() -> None:
+    def needs_port(value: str, others: Mapping[str, Any]) -> None:
+        if others["PORT"] != 8000 and not value:
+            raise ValueError("it is not set, and PORT is")
+
+    name = Variable("HOST", text, "", "Where.", "Web", number=4, fits=needs_port)
+    assert Environment.read([name, PORT], {}, kind="development")["HOST"] == ""
+    with pytest.raises(ImproperlyConfigured, match=r"countinghouse\.E004 HOST: it is not set"):
+        Environment.read([name, PORT], {"PORT": "1"}, kind="development")

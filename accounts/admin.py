@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
-from accounts.services import api_keys, invitations, sessions, users
+from accounts.services import api_keys, invitations, sessions, staff, users
 from accounts.states import EndedReason, InvitationStatus
 from core import clock
 from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Figure, Section
@@ -74,6 +74,30 @@ SIGN_OUT: CommandAction[User] = CommandAction(
     done="All sessions were ended.",
     icon="logout",
 )
+GRANT_STAFF: CommandAction[User] = CommandAction(
+    "grant-staff-rights",
+    "Make a staff member",
+    "accounts.staff.manage",
+    lambda call: staff.grant(actor=call.actor, user=call.obj, reason=call.reason, now=call.now),
+    is_offered=lambda user: user.is_active and not user.is_staff,
+    preview=lambda call: (Effect("May work in the admin", "no", "yes"), Effect("Sees", "their own", "everything")),
+    text="Lets the person work in the admin and see everything.",
+    done="The person is a staff member.",
+    icon="shield_person",
+    is_dangerous=True,
+)
+REVOKE_STAFF: CommandAction[User] = CommandAction(
+    "revoke-staff-rights",
+    "Take staff rights",
+    "accounts.staff.manage",
+    lambda call: staff.revoke(actor=call.actor, user=call.obj, reason=call.reason, now=call.now),
+    is_offered=lambda user: user.is_staff,
+    preview=lambda call: (Effect("May work in the admin", "yes", "no"), _session_effect(call)),
+    text="Takes the rights and ends all sessions, here and in the API, at once.",
+    done="The person is no staff member any more.",
+    icon="remove_moderator",
+    is_dangerous=True,
+)
 REVOKE_KEY: CommandAction[ApiKey] = CommandAction(
     "revoke",
     "Revoke",
@@ -105,8 +129,8 @@ class UserAdmin(EntityAdmin):
     search_by = ("^email", "^name")
     search_help_text = "E-mail, name or id"
     facts = ("email", "name", "is_staff", "is_active", "last_login", "created_at")
-    commands = (SIGN_OUT, DEACTIVATE, REACTIVATE)
-    empty = Empty("Nobody yet", "People sign up by the API; staff are made by a command.", icon="person")
+    commands = (SIGN_OUT, GRANT_STAFF, REVOKE_STAFF, DEACTIVATE, REACTIVATE)
+    empty = Empty("Nobody yet", "People sign up by the API; staff are made by `manage.py staff`.", icon="person")
 
     @display(description="State")
     def standing(self, obj: User) -> object:

@@ -44,6 +44,20 @@ class LastOwner(Conflict):
     code, title = "last_owner", "An organisation keeps at least one owner"
 
 
+class LastStaffMember(Conflict):
+    code, title = "last_staff_member", "Somebody must stay a staff member"
+
+
+class OwnStaffRights(Conflict):
+    code, title = "own_staff_rights", "Nobody takes their own staff rights"
+
+
+class NotFitForStaff(RuleBroken):
+    """Deactivated, or the e-mail address is not proven."""
+
+    code, title = "not_fit_for_staff", "This person cannot become a staff member"
+
+
 class AlreadyMember(Conflict):
     code, title = "already_member", "This person already belongs to the organisation"
 

@@ -26,6 +26,10 @@ SESSION_STARTED = EventType(
     "accounts.session.started", "session", "A person signed in.", personal=("data.ip", "data.user_agent")
 )
 SESSION_ENDED = EventType("accounts.session.ended", "session", "A session ended.")
+STAFF_RIGHTS_GRANTED = EventType("accounts.user.staff_rights_granted", "user", "A person became a staff member.")
+STAFF_RIGHTS_REVOKED = EventType(
+    "accounts.user.staff_rights_revoked", "user", "A person is no staff member any more; their sessions ended."
+)
 STAFF_SIGNED_IN = EventType("accounts.user.signed_in_to_admin", "user", "A staff member signed in to the admin.")
 
 ORGANIZATION_CREATED = EventType("accounts.organization.created", "organization", "An organisation was made.")

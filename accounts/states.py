@@ -23,4 +23,5 @@ class EndedReason(TextChoices):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     TOO_MANY_SESSIONS = "too_many_sessions"
     DEACTIVATED = "deactivated", "the account was deactivated"
+    STAFF_RIGHTS_REVOKED = "staff_rights_revoked"
     EXPIRED = "expired"

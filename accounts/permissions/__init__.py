@@ -7,6 +7,7 @@ from core.access import ADMINS, EVERYONE, OWNERS, Permission
 USER_VIEW = Permission("accounts.user.view", "See a person.")
 USER_EDIT = Permission("accounts.user.edit", "Change a person's name.")
 USER_MANAGE = Permission("accounts.user.manage", "Deactivate and reactivate people.")
+STAFF_MANAGE = Permission("accounts.staff.manage", "Grant and revoke staff rights.")
 SESSION_END = Permission("accounts.session.end", "Sign a person out.")
 
 ORGANIZATION_VIEW = Permission("accounts.organization.view", "See an organisation.", EVERYONE)

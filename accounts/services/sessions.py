@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from allauth.account.models import EmailAddress
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session as BrowserSession
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
@@ -22,6 +23,7 @@ from accounts.errors import InvalidCredentials, InvalidToken, RefreshTokenReused
 from accounts.models import RefreshToken, Session, User, UserManager
 from accounts.providers import session_cache, tokens
 from accounts.selectors import memberships
+from accounts.selectors.people import is_proven
 from accounts.services import mails
 from accounts.states import EndedReason
 from audit import record
@@ -82,7 +84,7 @@ def start(*, actor: Actor, email: str, password: str, now: datetime) -> TokenPai
     `LimitReached`.
     """
     user = authenticate(email=email, password=password, ip=context.current().ip)
-    if not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
+    if not is_proven(user):
         mails.enqueue(mails.VERIFY_EMAIL, user, now=now, actor=actor)
         return VerificationPending()
     with transaction.atomic():
@@ -163,6 +165,18 @@ def end_all(
     if except_session_id is not None:
         sessions = sessions.exclude(pk=except_session_id)
     return _end(sessions, actor=actor, reason=reason, now=now)
+
+
+def end_admin_sessions(*, user: User, now: datetime) -> int:
+    """End the sessions of the admin, which are Django's own; return how many. Only staff have such, so that looking
+    through all of them is quick."""
+    mine = [
+        row.pk
+        for row in BrowserSession.objects.filter(expire_date__gt=now)
+        if row.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
+    deleted, _ = BrowserSession.objects.filter(pk__in=mine).delete()
+    return deleted
 
 
 def forget_old(now: datetime) -> int:

@@ -8,7 +8,6 @@ from uuid import UUID
 from allauth.account import app_settings as allauth_settings
 from allauth.account.forms import UserTokenForm
 from allauth.account.internal import flows
-from allauth.account.models import EmailAddress
 from allauth.account.utils import setup_user_email
 from django.contrib.auth import password_validation
 from django.contrib.auth.hashers import make_password
@@ -19,7 +18,8 @@ from accounts.actors import actor_of_user
 from accounts.errors import InvalidCredentials, InvalidMailToken
 from accounts.models import User, UserManager
 from accounts.providers.allauth_adapter import bare_request
-from accounts.services import mails, sessions, verification
+from accounts.selectors.people import is_proven
+from accounts.services import mails, sessions, staff, verification
 from accounts.states import EndedReason
 from audit import record
 from core.access import require
@@ -42,7 +42,7 @@ def sign_up(*, actor: Actor, email: str, password: str, name: str = "", now: dat
     user, is_new = User.objects.get_or_create(email=email, defaults={"name": name, "password": encoded})
     if is_new:
         setup_user_email(bare_request(), user, [])
-    elif _is_proven(user):
+    elif is_proven(user):
         mails.enqueue(mails.ALREADY_REGISTERED, user, now=now, actor=actor)
         return
     else:
@@ -76,7 +76,7 @@ def create(*, actor: Actor, email: str, password: str, name: str = "", is_staff:
 def resend_verification(*, actor: Actor, email: str, now: datetime) -> None:
     """Send the mail again to an address that waits for its proof; silent for every other."""
     user = User.objects.filter(email=UserManager.normalize_email(email), is_active=True).first()
-    if user is not None and not _is_proven(user):
+    if user is not None and not is_proven(user):
         mails.enqueue(mails.VERIFY_EMAIL, user, now=now, actor=actor)
 
 
@@ -141,14 +141,16 @@ def update(*, actor: Actor, user: User, name: str) -> User:
 
 @command("accounts.user.deactivate")
 def deactivate(*, actor: Actor, user: User, reason: str, now: datetime) -> User:
-    """Shut a person out; all sessions end at once. Writes `accounts.user.deactivated`."""
+    """Shut a person out; all sessions end at once. Raises `LastStaffMember`. Writes `accounts.user.deactivated`."""
     require(actor, "accounts.user.manage", user)
+    staff.keep_one(user)
     user = user.refreshed_for_update()
     if user.is_active:
         user.is_active = False
         user.save(update_fields=["is_active"])
         record(events.USER_DEACTIVATED, actor=actor, subject=user, data={"reason": reason}, occurred_at=now)
         sessions.end_all(actor=actor, user=user, reason=EndedReason.DEACTIVATED, now=now)
+        sessions.end_admin_sessions(user=user, now=now)
     return user
 
 
@@ -171,10 +173,6 @@ def check_password_rules(password: str, user: User, *, pointer: str = "/password
     except ValidationError as fault:
         found = [FieldFault(pointer, error.code or "invalid", error.messages[0]) for error in fault.error_list]
         raise InvalidInput("The password breaks the rules.", faults=found) from None
-
-
-def _is_proven(user: User) -> bool:
-    return bool(EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists())
 
 
 def _after_new_password(user: User, now: datetime, *, except_session_id: UUID | None) -> None:

@@ -29,11 +29,11 @@ def test_keeps_passwords_by_argon2id_with_19_mib_two_passes_one_lane():
     assert hasher.encode("x", "salt" * 4).startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def test_says_the_same_about_a_wrong_password_an_unknown_address_and_a_deactivated_person(api, owner, staff):
+def test_says_the_same_about_a_wrong_password_an_unknown_address_and_a_deactivated_person(api, owner, team_mate):
     from accounts.services import users
 
-    users.deactivate(actor=SYSTEM, user=staff, reason="left", now=now())
-    replies = [login(api(), owner.email), login(api(), "nobody@example.com"), login(api(), staff.email, PASSWORD)]
+    users.deactivate(actor=SYSTEM, user=team_mate, reason="left", now=now())
+    replies = [login(api(), owner.email), login(api(), "nobody@example.com"), login(api(), team_mate.email, PASSWORD)]
     for reply in replies:
         problem = reply.json()
         assert (reply.status_code, problem["code"]) == (401, "invalid_credentials")

@@ -1,0 +1,80 @@
+"""`manage.py staff`: who is one of the company's own people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.models import User, UserManager
+from accounts.services import staff
+from core import clock, context
+from core.actor import SYSTEM
+from core.commands import record_refusal
+from core.errors import AppError
+
+REFUSED, UNUSABLE = 1, 2
+_ACTS: dict[str, Callable[..., User]] = {"grant": staff.grant, "revoke": staff.revoke}
+
+
+class Command(BaseCommand):
+    help = (
+        "List the staff; grant a person staff rights, or revoke them, which ends the person's sessions at once. Exit "
+        "codes: 0 done, or so already; 1 refused; 2 unknown person, no reason, or nobody confirmed."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("act", choices=["list", *_ACTS], nargs="?", default="list")
+        parser.add_argument("email", nargs="?", default="", help="of a person who has signed up")
+        parser.add_argument("--reason", default="", help="why; kept in the event log")
+        parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+        parser.add_argument("--json", action="store_true", dest="is_json", help="print JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["act"] == "list":
+            self._list(options["is_json"])
+            return
+        user = self._person(options["email"])
+        if not options["reason"].strip():
+            raise CommandError("Say why with --reason: it is kept in the event log.", returncode=UNUSABLE)
+        if not options["yes"]:
+            self._confirm(f"{options['act'].capitalize()} staff rights of {user.email}?")
+        with context.changed(source="command", reason=options["reason"]):
+            try:
+                user = _ACTS[options["act"]](actor=SYSTEM, user=user, reason=options["reason"], now=clock.now())
+            except AppError as error:
+                record_refusal(error)
+                raise CommandError(f"{error.code}: {error.detail}", returncode=REFUSED) from None
+        if options["is_json"]:
+            self.stdout.write(json.dumps(_document(user)))
+        else:
+            self.stdout.write(f"{user.email} {'is' if user.is_staff else 'is not'} a staff member.")
+
+    def _list(self, is_json: bool) -> None:
+        members = User.objects.filter(is_staff=True).order_by("email")
+        if is_json:
+            self.stdout.write(json.dumps([_document(user) for user in members]))
+            return
+        for user in members:
+            self.stdout.write(f"{user.email}  {user.name}" + ("" if user.is_active else "  (deactivated)"))
+        if not members:
+            self.stdout.write("Nobody is a staff member: `manage.py createsuperuser` makes the first.")
+
+    def _person(self, email: str) -> User:
+        user = User.objects.filter(email=UserManager.normalize_email(email)).first()
+        if user is None:
+            raise CommandError(f"Nobody has signed up as {email or '(no e-mail given)'}.", returncode=UNUSABLE)
+        return user
+
+    def _confirm(self, question: str) -> None:
+        if not sys.stdin.isatty():
+            raise CommandError("Without a terminal to ask, say --yes.", returncode=UNUSABLE)
+        if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+            raise CommandError("Nothing was changed.", returncode=UNUSABLE)
+
+
+def _document(user: User) -> dict[str, Any]:
+    return {"id": user.public_id, "email": user.email, "is_staff": user.is_staff, "is_active": user.is_active}

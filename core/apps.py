@@ -15,7 +15,7 @@ class CoreConfig(AppConfig):
         )
         from core.exports import events as export_events  # noqa: F401 - declared by being imported
         from core.jobs import admin, commands, events  # noqa: F401 - declared by being imported
-        from core.relay import idempotency, jobs  # noqa: F401 - duties of the relay
+        from core.relay import jobs, retention  # noqa: F401 - duties of the relay
         from core.telemetry import gauges, queries
 
         queries.install()

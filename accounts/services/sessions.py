@@ -180,14 +180,15 @@ def end_admin_sessions(*, user: User, now: datetime) -> int:
 
 
 def forget_old(now: datetime) -> int:
-    """Delete sessions that ended or expired more than `KEPT` ago, 500 at a time; return how many. What happened stays
-    in the event log."""
+    """Delete sessions that ended or expired more than `KEPT` ago, 500 at a time, and expired ones of the admin;
+    return how many. What happened stays in the event log."""
     too_old = Session.objects.filter(Q(ended_at__lt=now - KEPT) | Q(ended_at=None, expires_at__lt=now - KEPT))
     forgotten = 0
     while batch := list(too_old.values_list("pk", flat=True)[:_BATCH]):
         Session.objects.filter(pk__in=batch).delete()
         forgotten += len(batch)
-    return forgotten
+    deleted, _ = BrowserSession.objects.filter(expire_date__lt=now).delete()
+    return forgotten + deleted
 
 
 def doubt_sessions_of(user_id: UUID) -> None:

@@ -8,8 +8,12 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import celeryd_init, setup_logging
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+for _scheme in ("redis", "rediss"):  # also redis+socket
+    TRANSPORT_ALIASES[_scheme] = "core.workers.transport:Transport"
 
 app = Celery("countinghouse")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,4 +1,4 @@
-"""Several processes under one: their lines in one log, started anew when they die, stopped together."""
+"""Several processes under one: their lines in one log, started anew when they die or stand, stopped together."""
 
 from __future__ import annotations
 
@@ -16,22 +16,27 @@ from pathlib import Path
 _COLOURS = {"red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36}
 STOP_SECONDS = 30.0
 _FIRST_WAIT, _LONGEST_WAIT, _WELL_AFTER = 0.5, 30.0, 20.0
+_LOOK_SECONDS, _LOOKS = 5.0, 3  # so often in a row must a process seem to stand still
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(slots=True)
 class Child:
-    """One process to keep alive. `wait` is how long it rests after its next death (seconds)."""
+    """One process to keep alive. `wait` is how long it rests after its next death (seconds). `stands_still`, if there
+    is one, is given its id and says whether it lives without working."""
 
     name: str
     command: Sequence[str]
     colour: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    stands_still: Callable[[int], bool] | None = None
     process: subprocess.Popen[str] | None = None
     wait: float = _FIRST_WAIT
     started: float = 0.0
     due: float = 0.0
+    next_look: float = 0.0
+    standing: int = 0
 
 
 class Supervisor:
@@ -84,7 +89,7 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C reaches this process alone, which stops the others in order
             preexec_fn=_end_with_parent,
         )
-        child.started = time.monotonic()
+        child.started, child.standing = time.monotonic(), 0
         threading.Thread(target=self._follow, args=(child, child.process), daemon=True).start()
 
     def _follow(self, child: Child, process: subprocess.Popen[str]) -> None:
@@ -105,6 +110,12 @@ class Supervisor:
             child.wait = min(child.wait * 2, _LONGEST_WAIT)
         elif child.process is None and now >= child.due:
             self._start(child)
+        elif child.process is not None and child.stands_still is not None and now >= child.next_look:
+            child.next_look = now + _LOOK_SECONDS
+            child.standing = child.standing + 1 if child.stands_still(child.process.pid) else 0
+            if child.standing >= _LOOKS:
+                self.say(f"{child.name} stands still; ending it.", colour="red")
+                os.killpg(child.process.pid, signal.SIGKILL)
 
     def _stop_all(self) -> None:
         running = [child.process for child in self.children if child.process is not None]

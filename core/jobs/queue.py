@@ -78,7 +78,7 @@ def _insert(rows: list[Job]) -> int:
         return 0
     with transaction.atomic(), in_bulk():
         for row in rows:
-            row.published_at = None
+            row.published_at, row.publications = None, 0
         Job.objects.bulk_create(rows, ignore_conflicts=True)
         made = Job.objects.filter(pk__in=[row.pk for row in rows]).count()
         if made:
@@ -109,6 +109,7 @@ def _row(
         max_attempts=declared.max_attempts,
         # Handed over right after the commit; the relay looks after it if that is lost.
         published_at=now if starts <= now else None,
+        publications=1 if starts <= now else 0,
         organization_id=organization_id or present.organization_id,
         requested_by_type=str(actor.type),
         requested_by_id=actor.id,

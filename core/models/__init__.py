@@ -10,6 +10,7 @@ from core.models.jobs import Job, JobState, Schedule
 from core.models.lease import Lease
 from core.models.personal import PersonKey
 from core.models.streams import StreamTicket
+from core.models.workers import WorkerMark
 
 __all__ = [
     "AdminSubmission",
@@ -26,6 +27,7 @@ __all__ = [
     "PersonKey",
     "Schedule",
     "StreamTicket",
+    "WorkerMark",
     "entities_by_prefix",
     "entities_by_type",
 ]

@@ -25,7 +25,8 @@ class JobState(models.TextChoices):
 class Job(Entity):
     """One piece of work. `token` rises with each claim; who holds an older one may not write any more.
 
-    `published_at` is when a message was last handed to the broker (None: the relay shall hand one over).
+    `published_at` is when a message was last handed to the broker (None: the relay shall hand one over), `publications`
+    how often one was.
     """
 
     id_prefix: ClassVar[str] = "job"
@@ -43,6 +44,7 @@ class Job(Entity):
     token = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    publications = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

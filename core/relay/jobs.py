@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from celery import current_app
 from django.conf import settings
 from django.db import connection, transaction
-from kombu import Connection
+from django.db.models import F
 
 from core import clock, redis
 from core.actor import SYSTEM
 from core.events import record
 from core.jobs import publishing
 from core.jobs.events import JOB_DIED
+from core.jobs.registry import Priority
 from core.models import Job, JobState
 from core.relay.duties import duty
 from core.relay.lease import HeldLease
 
 CHUNK = 500
-# After this many seconds a message that was handed over and not taken counts as lost, if the queue is empty; while the
-# queue is not, its workers are merely busy, and only a long silence counts.
+# After this many seconds a message that was handed over and not taken counts as lost, if the queues are empty or a
+# later one was taken; else the workers are merely busy, and only a long silence counts.
 LOST_SECONDS = 30
 LOST_WHEN_BUSY_SECONDS = 600
+_SKEW = timedelta(seconds=5)  # between a message and its `published_at`
 _MARK = "countinghouse:relay:was-here"
 
 log = structlog.get_logger(__name__)
@@ -40,8 +41,9 @@ RETURNING id, kind
 _TO_PUBLISH = """
 SELECT id, kind, priority FROM core_job
 WHERE state = 'queued' AND run_at <= clock_timestamp()
-    AND (published_at IS NULL OR published_at < clock_timestamp() - make_interval(secs => %s))
-ORDER BY priority, run_at LIMIT %s
+    AND (published_at IS NULL OR published_at < CASE
+        WHEN priority < %(normal)s THEN %(high)s WHEN priority > %(normal)s THEN %(low)s ELSE %(default)s END)
+ORDER BY priority, run_at LIMIT %(limit)s
 """
 _LEASE_LOST = {
     "code": "worker_lost",
@@ -111,7 +113,7 @@ def publish_due(lease: HeldLease) -> int:
     if publishing.is_resting():
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_TO_PUBLISH, [_lost_after(), CHUNK])
+        cursor.execute(_TO_PUBLISH, {**_lost_before(), "normal": Priority.NORMAL, "limit": CHUNK})
         rows = cursor.fetchall()
     if not rows:
         return 0
@@ -126,40 +128,38 @@ def publish_due(lease: HeldLease) -> int:
         handed.append(job_id)
     with transaction.atomic():
         lease.hold()
-        Job.objects.filter(pk__in=handed, state=JobState.QUEUED).update(published_at=clock.now())
+        Job.objects.filter(pk__in=handed, state=JobState.QUEUED).update(
+            published_at=clock.now(), publications=F("publications") + 1
+        )
     return len(handed)
 
 
-def _lost_after() -> int:
-    """Return after how many seconds a message counts as lost."""
-    overdue = Job.objects.filter(
-        state=JobState.QUEUED, published_at__lt=clock.now() - timedelta(seconds=LOST_SECONDS)
-    ).exists()
-    return LOST_WHEN_BUSY_SECONDS if overdue and queued_messages() else LOST_SECONDS
+def _lost_before() -> dict[str, datetime]:
+    """Return for each queue: a message handed over before this moment, and not taken, counts as lost.
+
+    While messages wait, the workers may be busy, and half a minute of silence proves nothing. But a queue is emptied in
+    order: when a job runs whose only message came later, this one was taken too, by a worker that died with it.
+    """
+    now = clock.now()
+    soon, late = (now - timedelta(seconds=each) for each in (LOST_SECONDS, LOST_WHEN_BUSY_SECONDS))
+    overdue = Job.objects.filter(state=JobState.QUEUED, published_at__lt=soon).exists()
+    if not overdue or not queued_messages():
+        return dict.fromkeys(publishing.QUEUES, soon)
+    lost = dict.fromkeys(publishing.QUEUES, late)
+    once = Job.objects.filter(state=JobState.RUNNING, publications=1)
+    for priority, published_at in once.values_list("priority", "published_at"):
+        if published_at is not None:
+            name = publishing.queue_for(priority)
+            lost[name] = max(lost[name], min(soon, published_at - _SKEW))
+    return lost
 
 
 def queued_messages() -> int:
     """Return how many messages wait in the broker; 0 also when it cannot be asked."""
-    total = 0
     try:
-        with current_app.connection_for_read() as broker:
-            for name in publishing.QUEUES:
-                total += _depth(broker, name)
+        return publishing.messages_waiting()
     except Exception:
         return 0
-    return total
-
-
-def _depth(broker: Connection, name: str) -> int:
-    try:
-        with broker.channel() as channel:
-            declared = channel.queue_declare(queue=name, passive=True)  # type: ignore[attr-defined]
-            return int(declared.message_count)
-    except Exception as fault:
-        # An empty queue of Redis does not exist; its transport tells so in the text, AMQP in the code.
-        if getattr(fault, "code", None) == 404 or str(fault.args[:1]) == "('404',)":
-            return 0
-        raise
 
 
 @duty("job retention", every=3600, order=95)

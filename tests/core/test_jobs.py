@@ -287,6 +287,27 @@ class TestRelay:
         assert duties.publish_due(lease) == 1, "the queue is empty, so the message was lost"
         assert self.messages() == [str(job.pk)]
 
+    def test_hands_over_again_what_was_overtaken_while_the_queue_is_busy(self, lease) -> None:
+        """A queue is emptied in order: when a later job runs, the worker that took the earlier one died with it."""
+        early, later, waiting, low = (
+            jobs.enqueue("tests.count", {}, actor=SYSTEM, priority=priority) for priority in (5, 5, 5, 9)
+        )
+
+        def handed_over(job: Job, seconds_ago: float) -> None:
+            Job.objects.filter(pk=job.pk).update(published_at=clock.now() - timedelta(seconds=seconds_ago))
+
+        for job, seconds_ago in ((early, 50), (later, 40), (waiting, 35), (low, 50)):
+            handed_over(job, seconds_ago)
+        assert duties.publish_due(lease) == 0, "all wait behind busy workers"
+        Job.objects.filter(pk=later.pk).update(state="running", attempts=1, publications=2)
+        assert duties.publish_due(lease) == 0, "it may run by an earlier message of its own"
+        Job.objects.filter(pk=later.pk).update(publications=1)
+        assert duties.publish_due(lease) == 1
+        early.refresh_from_db()
+        assert early.publications == 2
+        assert early.published_at > clock.now() - timedelta(seconds=5)
+        assert duties.publish_due(lease) == 0, "the others were not overtaken in their own queue"
+
     def test_hands_over_what_was_never_published(self, lease) -> None:
         jobs.enqueue_many("tests.count", [({}, None)] * 3, actor=SYSTEM)
         jobs.enqueue("tests.count", {}, actor=SYSTEM, run_at=clock.now() + timedelta(hours=1))

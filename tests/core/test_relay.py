@@ -18,7 +18,6 @@ from core import clock, jobs, schedules
 from core.actor import SYSTEM
 from core.events import EventType, Subject, catalogue
 from core.ids import new_id
-from core.jobs import registry
 from core.models import Job, JobState, Lease, Schedule
 from core.relay import HeldLease, NotLeading, duties
 from core.relay.duties import Duty
@@ -39,16 +38,6 @@ def write() -> Iterator[Callable[[], None]]:
 
     yield note
     del catalogue[event.name]
-
-
-@pytest.fixture
-def slow_jobs() -> Iterator[None]:
-    """The tests' own kinds of jobs, as the worker knows them."""
-    known = dict(registry.kinds)
-    registry.job("tests.slow", max_attempts=20)(lambda run: None)
-    yield
-    registry.kinds.clear()
-    registry.kinds.update(known)
 
 
 def eventually(is_so: Callable[[], bool], what: str, seconds: float = 30) -> None:

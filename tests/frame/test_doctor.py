@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import psycopg
 import pytest
 from django.core.management import call_command
 
 from core.health import Status
+from core.workers import marks
 from project import doctor
 from project.management.commands.doctor import exit_code
 from tests.support import database
@@ -17,6 +19,7 @@ from tests.support import database
 
 @pytest.mark.django_db(transaction=True)
 def test_names_each_provider_with_version_and_latency() -> None:
+    marks.write(os.getpid())
     out = io.StringIO()
     call_command("doctor", "--json", stdout=out)
     found = {line["name"]: line for line in json.loads(out.getvalue())["checks"]}
@@ -24,13 +27,22 @@ def test_names_each_provider_with_version_and_latency() -> None:
     assert found["database"]["data"]["version"].startswith("18")
     assert found["database"]["milliseconds"] > 0
     assert found["roles"]["status"] == "ok"
+    assert found["workers"]["data"]["alive"] == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_prints_a_table_for_people() -> None:
+    marks.write(os.getpid())
     out = io.StringIO()
     call_command("doctor", stdout=out)
     assert "database" in out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_warns_when_no_worker_lives() -> None:
+    line = next(line for line in doctor.examine() if line.name == "workers")
+    assert line.status is Status.WARNING
+    assert line.detail.startswith("No worker is alive: jobs wait.")
 
 
 @pytest.mark.django_db(transaction=True)

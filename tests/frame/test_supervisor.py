@@ -61,6 +61,21 @@ def test_starts_anew_what_dies_and_says_so(tmp_path: Path) -> None:
     assert child.wait > 0.5, "each death makes the next rest longer"
 
 
+def test_starts_anew_what_stands_still(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.1)
+    asked: list[int] = []
+
+    def stands_still(pid: int) -> bool:
+        asked.append(pid)
+        return pid == asked[0] and len(asked) != 2
+
+    child = Child("worker", SLEEPER, "cyan", stands_still=stands_still)
+    lines = _run([child], tmp_path, lambda lines: lines.count("worker | up") >= 2)
+    assert "dev    | worker stands still; ending it." in lines
+    assert "dev    | worker ended (killed by SIGKILL); again in 0.5 s." in lines
+    assert asked.count(asked[0]) == 5, "three looks in a row: the second was well, so it began anew"
+
+
 def test_ends_at_last_what_does_not_stop(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.5)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"

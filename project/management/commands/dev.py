@@ -16,11 +16,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from core.embedded import only_one
 from core.embedded.source_watch import SourceWatch
 from core.embedded.supervisor import Child, Supervisor
+from core.workers import marks
 
 STAFF_EMAIL = "staff@example.com"
 _PORTS_TRIED = 100
@@ -108,9 +109,19 @@ def children(port: int, address: str) -> list[Child]:
     worker += ["--without-mingle", "--without-gossip"]
     return [
         Child("web", [*web, "project.wsgi:application"], "cyan", {**common, "COUNTINGHOUSE_PROCESS": "web"}),
-        Child("worker", worker, "magenta", common),
+        Child("worker", worker, "magenta", common, stands_still=stands_still),
         Child("relay", [python, manage, "relay"], "yellow", common),
     ]
+
+
+def stands_still(pid: int) -> bool:
+    """Whether the worker `pid` has gone silent, by its mark. Without PostgreSQL nobody knows, and nobody is ended."""
+    try:
+        return marks.is_silent(pid)
+    except (DatabaseError, InterfaceError):
+        return False
+    finally:
+        connection.close()
 
 
 def _welcome(address: str, password: str) -> str:

@@ -6,4 +6,4 @@ class SlowJobsConfig(AppConfig):
     label = "slow_jobs"
 
     def ready(self) -> None:
-        from tests.support.slow_jobs import handlers  # noqa: F401 - declares the jobs
+        from tests.support.slow_jobs import handlers, standing  # noqa: F401 - declares the jobs, and takes signals

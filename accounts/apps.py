@@ -8,7 +8,7 @@ class AccountsConfig(AppConfig):
     verbose_name = "People and organisations"
 
     def ready(self) -> None:
-        from accounts import events, followers, permissions, tasks  # noqa: F401  (they declare themselves)
+        from accounts import documents, events, followers, permissions, tasks  # noqa: F401  (they declare themselves)
         from accounts.api import authentication  # noqa: F401  (describes itself to the schema)
         from accounts.policy import RolePolicy
         from core import access

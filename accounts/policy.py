@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from accounts import permissions as own
 from accounts.models import Membership, Session, User
 from accounts.selectors import memberships
 from core import context
-from core.access import Permission, Role
+from core.access import EVERYTHING, NOTHING, Permission, Reach, Role
 from core.actor import Actor, ActorType
 
 _M = TypeVar("_M", bound=Model)
@@ -71,6 +72,26 @@ class RolePolicy:
         mine = _organizations_of(actor.id, None if path == "id" else context.current().organization_id)
         return queryset.filter(**{f"{path}__in": mine})
 
+    def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]:
+        """Like `visible`, a key reaches the kinds of things on which it has any scope; a chosen organisation bounds."""
+        if actor.is_staff:
+            return {each.name: EVERYTHING if each.is_for_staff else NOTHING for each in permissions}
+        if actor.id is None:
+            return {each.name: NOTHING for each in permissions}
+        roles, chosen = _roles(actor), context.current().organization_id
+        return {
+            each.name: Reach(
+                frozenset(
+                    organization_id
+                    for organization_id, role in roles.items()
+                    if role in each.roles and chosen in (None, organization_id)
+                )
+                if _has_scope_on(actor, *each.name.split(".")[:2])
+                else frozenset()
+            )
+            for each in permissions
+        }
+
 
 def organization_of(obj: Any) -> UUID | None:
     """Return the id of the organisation to which a row belongs, by its model's `organization_path`."""
@@ -92,6 +113,14 @@ def _role(actor: Actor, organization_id: UUID) -> Role | None:
     return memberships.role_in(actor.id, organization_id)
 
 
+def _roles(actor: Actor) -> dict[UUID, Role]:
+    """Return what the actor is in each of its organisations; one query, or none when the request knows."""
+    assert actor.id is not None
+    if actor.organization_id is not None:
+        return {actor.organization_id: _ROLE_OF_KEYS}
+    return memberships.roles_of(actor.id)
+
+
 def _is_in_scope(actor: Actor, permission: str) -> bool:
     if actor.scopes is None:
         return True
@@ -101,13 +130,14 @@ def _is_in_scope(actor: Actor, permission: str) -> bool:
 
 def _reaches(actor: Actor, queryset: QuerySet[Any]) -> bool:
     """Whether a key has any scope on the kind of thing: who may cancel a subscription may see it."""
+    options = queryset.model._meta
+    return _has_scope_on(actor, options.app_label, _CAPITAL.sub("_", options.object_name or "").lower())
+
+
+def _has_scope_on(actor: Actor, app: str, noun: str) -> bool:
     if actor.scopes is None:
         return True
-    options = queryset.model._meta
-    noun = _CAPITAL.sub("_", options.object_name or "").lower()
-    return any(
-        scope == f"{options.app_label}.*" or scope.startswith(f"{options.app_label}.{noun}.") for scope in actor.scopes
-    )
+    return any(scope == f"{app}.*" or scope.startswith(f"{app}.{noun}.") for scope in actor.scopes)
 
 
 def _organizations_of(user_id: UUID, chosen: UUID | None) -> Any:

@@ -6,7 +6,7 @@ class BillingConfig(AppConfig):
     verbose_name = "Billing"
 
     def ready(self) -> None:
-        from billing import events, permissions, tasks  # noqa: F401  (declares them)
+        from billing import documents, events, permissions, tasks  # noqa: F401  (declares them)
         from core.schedules import schedule
 
         schedule("billing.renew_due", kind="billing.renew_due", cron="* * * * *")

@@ -5,9 +5,11 @@ Apps declare their permissions in `permissions.py`; `accounts` fills the port. N
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
@@ -51,6 +53,21 @@ class Permission:
         permissions[self.name] = self
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where an actor holds a permission: in these organisations, or everywhere (None), also where there is none."""
+
+    organizations: frozenset[UUID] | None
+
+    @property
+    def is_everything(self) -> bool:
+        return self.organizations is None
+
+
+EVERYTHING = Reach(None)
+NOTHING = Reach(frozenset())
+
+
 class Policy(Protocol):
     """The port. `obj` may be None for what concerns no object yet (then the context's organisation decides)."""
 
@@ -59,6 +76,8 @@ class Policy(Protocol):
     def sees(self, actor: Actor, obj: Model) -> bool: ...
 
     def visible(self, actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]: ...
+
+    def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]: ...
 
 
 _policy: Policy | None = None
@@ -92,3 +111,11 @@ def require(actor: Actor, permission: str, obj: Any = None) -> None:
 def visible(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
     """Return of `queryset` what the actor may see."""
     return queryset if actor.is_system else policy().visible(actor, queryset)
+
+
+def reach(actor: Actor, names: Collection[str]) -> dict[str, Reach]:
+    """Return where `actor` holds each of the named permissions: for what is found outside of the tables (an index), and
+    must be bounded as `visible` bounds rows. One query at most, however many permissions."""
+    if actor.is_system:
+        return dict.fromkeys(names, EVERYTHING)
+    return policy().reach(actor, [permissions[name] for name in names])

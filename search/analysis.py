@@ -19,16 +19,13 @@ _SHORTEST_PLURAL = 4
 
 # Words that say nothing about what is meant (of Lucene's list, and what questions begin with). A document need not have
 # them; they still count where a question holds nothing else, since people are called Will and May.
-STOP_WORDS = frozenset(
-    (
-        "a about all an and any are as at be been but by can "
-        "could did do does for from had has have how i if in into "
-        "is it its me my no not of on or our shall should so "
-        "such than that the their them then there these they this to was we "
-        "were what when where which while who whom whose why will with would you "
-        "your "
-    ).split()
-)
+STOP_WORDS = frozenset({
+    "a", "about", "all", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did",
+    "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "me",
+    "my", "no", "not", "of", "on", "or", "our", "shall", "should", "so", "such", "than", "that", "the", "their",
+    "them", "then", "there", "these", "they", "this", "to", "was", "we", "were", "what", "when", "where",
+    "which", "while", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

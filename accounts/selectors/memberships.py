@@ -38,3 +38,12 @@ def known_organizations(user_id: UUID) -> list[UUID] | None:
     if known is not None and known[0] == context.current().request_id and known[1] == user_id:
         return list(known[2])
     return None
+
+
+def roles_of(user_id: UUID) -> dict[UUID, Role]:
+    """Return what the person is in each of their organisations."""
+    known = _known.get()
+    if known is not None and known[0] == context.current().request_id and known[1] == user_id:
+        return dict(known[2])
+    rows = Membership.objects.filter(user_id=user_id).values_list("organization_id", "role")
+    return {organization_id: Role(role) for organization_id, role in rows}

@@ -21,10 +21,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the asker may find: each grant, and public documents of any kind when `is_signed_in`."""
+    """What the asker may find: what is granted, and the public documents of `public_types`."""
 
     grants: tuple[Grant, ...] = ()
-    is_signed_in: bool = False
+    public_types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Query:
 
     Every word must be found, the last one by its beginning too (`needs_all`; stop words need not be); otherwise any
     word will do. `is_relaxed` also takes parts of words and misspellings. `types` narrows hits, total and facets, but
-    not the counts by type. `each` asks for that many of every type instead of `limit` over all. Scores are millionths.
+    not the counts by type; `with_counts=False` leaves all counts out. `each` asks for that many of every type instead
+    of `limit` over all. Scores are millionths.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Query:
     needs_all: bool = True
     is_relaxed: bool = False
     each: int | None = None
+    with_counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from core.errors import LimitReached, ProviderAnswerInvalid, ProviderRejected, RuleBroken
+from typing import TypeVar
+
+from ai.costs import Usage
+from core.errors import (
+    AppError,
+    LimitReached,
+    ProviderAnswerInvalid,
+    ProviderRejected,
+    ProviderUnavailable,
+    RuleBroken,
+)
+from core.outside import ProviderTimedOut
+
+_E = TypeVar("_E", bound=AppError)
 
 
 class BudgetReached(LimitReached):
@@ -35,6 +48,18 @@ class RequestRejected(ProviderRejected):
     status, code, title = 502, "provider_rejected_request", "The provider rejected the request"
 
 
+class AnswerLate(ProviderTimedOut):
+    """No answer in time. It may have cost something, so it is not asked for again by itself."""
+
+    is_retryable = False
+
+
+class AnswerBroken(ProviderUnavailable):
+    """A part of the answer came, and then no more."""
+
+    code, title, is_retryable = "answer_broken", "The answer broke off", False
+
+
 class AnswerInvalid(ProviderAnswerInvalid):
     """The answer has not the shape that was asked for. It was paid for: it is not asked for again by itself."""
 
@@ -57,3 +82,14 @@ class StreamNotOpened(RuleBroken):
     """A stream was promised for the answer, and nobody opened it in time."""
 
     code, title = "stream_not_opened", "The stream was not opened in time"
+
+
+def spent(error: _E, usage: Usage | None) -> _E:
+    """Return the error with what was used up to it, where the provider said so."""
+    error.spent = usage  # type: ignore[attr-defined]
+    return error
+
+
+def spent_on(error: AppError) -> Usage | None:
+    """Return what was used before the error, None when it is not known."""
+    return getattr(error, "spent", None)

@@ -1,5 +1,5 @@
-"""What happens around notifications, and to endpoints and deliveries of webhooks. That somebody was told something is no
-event: it follows from one."""
+"""What happens around notifications, and to endpoints and deliveries of webhooks. That somebody was told something
+is no event: it follows from one."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from django.views.generic import RedirectView
 
 from accounts.api import urls as accounts
 from core.api import urls as api
+from notifications.api import inbox_urls as notifications
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
@@ -18,6 +19,8 @@ urlpatterns = [
     path("api/v1/", include("billing.api.urls")),
     path("api/v1/", include("core.jobs.api")),
     path("api/v1/", include("audit.api.urls")),
+    path("api/v1/", include("notifications.api.urls")),
+    *notifications.pages,
     *accounts.well_known,
     *api.documentation,
     *api.unknown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from core import outside
+from core.errors import ProviderRejected
 
 
 def one_line(text: str) -> str:
@@ -25,10 +27,23 @@ def send(name: str, to: str, values: dict[str, Any]) -> None:
     message = EmailMultiAlternatives(subject.strip(), body.lstrip("\n"), settings.DEFAULT_FROM_EMAIL, [to])
     page = render_to_string(f"mail/{name}.html", {**values, "subject": subject.strip()})
     message.attach_alternative(page, "text/html")
-    _deliver(message)
+    deliver(message)
 
 
 @outside.call(provider="mail", operation="send")
-def _deliver(message: EmailMultiAlternatives) -> None:
-    """Hand one mail over. Not repeated here, since a lost answer may mean a mail sent; the job decides."""
-    message.send()
+def deliver(message: EmailMultiAlternatives) -> None:
+    """Hand one mail over. Not repeated here, since a lost answer may mean a mail sent; the job decides. Raises
+    `ProviderRejected` when the server refuses it for good (RFC 5321: 5yz), `ProviderUnavailable` otherwise."""
+    try:
+        message.send()
+    except smtplib.SMTPRecipientsRefused as fault:
+        _refuse_for_good(max(code for code, _ in fault.recipients.values()), fault)
+        raise
+    except smtplib.SMTPResponseException as fault:
+        _refuse_for_good(fault.smtp_code, fault)
+        raise
+
+
+def _refuse_for_good(code: int, fault: Exception) -> None:
+    if 500 <= code < 600:
+        raise ProviderRejected(f"The mail server refuses this mail ({code}).", provider="mail") from fault

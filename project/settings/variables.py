@@ -299,6 +299,14 @@ VARIABLES: list[Variable] = [
         number=27,
     ),
     Variable(
+        "NOTIFICATION_RETENTION_DAYS",
+        integer,
+        180,
+        "Days that notifications are kept after they were read; what nobody has read stays.",
+        "Mail",
+        number=50,
+    ),
+    Variable(
         "WEBHOOK_ALLOWED_NETWORKS",
         network_list,
         lambda kind: [] if kind == "production" else ["127.0.0.0/8", "::1/128"],

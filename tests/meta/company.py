@@ -19,6 +19,8 @@ from core.actor import SYSTEM
 from core.clock import now
 from core.ids import new_id
 from core.models import Entity
+from notifications.models import Notification
+from notifications.services import inbox
 from tests.billing import factories
 from tests.cast import PASSWORD, Api, new_person
 
@@ -73,9 +75,16 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "api-keys": key_of(organization, owner)[0],
             "sessions": Session.objects.create(user=owner, last_used_at=now(), expires_at=now() + timedelta(days=1)),
             "jobs": jobs.enqueue("accounts.send_mail", {"private": "payload"}, actor=actor),
+            "notifications": _told(owner),
             "events": Event.objects.filter(subject_id=organization.pk).earliest("id"),
         },
     )
+
+
+def _told(person: User) -> Notification:
+    row = inbox.tell(actor=SYSTEM, person=person, kind="members", subject="News", text="", unique=new_id().hex)
+    assert row is not None
+    return row
 
 
 def key_of(organization: Organization, owner: User, *scopes: str) -> tuple[ApiKey, str]:
@@ -112,6 +121,8 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "invoices_pay": lambda those: {"payment_method_id": those["payment-methods"]},
     "invoices_void": lambda those: {"reason": "Wrong."},
     "me_update": lambda those: {"name": "Other"},
+    "notifications_mark_all_read": lambda those: {},
+    "notifications_preferences_update": lambda those: {"choices": []},
     "organizations_api_keys_create": lambda those: {"name": "key", "scopes": ["billing.invoice.view"]},
     "organizations_create": lambda those: {"name": "Another"},
     "organizations_invitations_create": lambda those: {"email": "another@x.example", "role": "member"},

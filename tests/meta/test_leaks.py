@@ -297,6 +297,11 @@ HOLDERS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("refunds_create", "billing_metrics_retrieve", "jobs_replay", "jobs_discard"), STAFF),
     **dict.fromkeys(("jobs_retrieve",), frozenset({Role.OWNER}) | STAFF),  # who asked for it
     **dict.fromkeys(("me_retrieve", "me_update", "invitations_accept", "organizations_create"), PEOPLE),
+    **dict.fromkeys(("notifications_list", "notifications_summary", "notifications_mark_all_read"), PEOPLE),
+    **{f"notifications_preferences_{verb}": PEOPLE for verb in ("retrieve", "update")},
+    **{
+        f"notifications_{verb}": frozenset({Role.OWNER}) for verb in ("retrieve", "mark_read", "mark_unread", "archive")
+    },
     **dict.fromkeys(("auth_logout", "auth_password_change", "auth_sessions_list"), PEOPLE),
     **dict.fromkeys(("auth_sessions_destroy_others",), PEOPLE),
     **dict.fromkeys(("auth_sessions_delete",), frozenset({Role.OWNER})),  # one's own

@@ -70,7 +70,7 @@ def metrics(*, now: datetime, billing_entity_id: UUID | None = None) -> Metrics:
     subscriptions = Subscription.objects.order_by()
     payments = Payment.objects.filter(status="failed", failed_at__gt=now - WINDOW, failed_at__lte=now)
     if billing_entity_id is not None:
-        subscriptions = subscriptions.filter(customer__billing_entity_id=billing_entity_id)
+        subscriptions = subscriptions.filter(billing_entity_id=billing_entity_id)
         payments = payments.filter(billing_entity_id=billing_entity_id)
     counts = dict(subscriptions.values_list("status").annotate(Count("id")))
     paying = subscriptions.filter(status__in=_PAYING)
@@ -91,7 +91,7 @@ def monthly_recurring_revenue(billing_entity_id: UUID | None = None) -> list[Mon
     """Return what running subscriptions are worth a month, one amount per currency, in order of currency."""
     items = SubscriptionItem.objects.filter(subscription__status__in=_PAYING)
     if billing_entity_id is not None:
-        items = items.filter(subscription__customer__billing_entity_id=billing_entity_id)
+        items = items.filter(subscription__billing_entity_id=billing_entity_id)
     quantities = items.order_by().values_list("price_id").annotate(Sum("quantity"))
     sums: dict[str, Fraction] = {}
     for currency, interval, count, minor in _worth(dict(quantities)):
@@ -112,7 +112,7 @@ def churn(now: datetime, billing_entity_id: UUID | None = None) -> Churn:
     since = now - WINDOW
     ran = Subscription.objects.filter(is_end_known=True, started_at__lte=since).exclude(status__in=_NEVER_RAN)
     if billing_entity_id is not None:
-        ran = ran.filter(customer__billing_entity_id=billing_entity_id)
+        ran = ran.filter(billing_entity_id=billing_entity_id)
     ran = ran.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=since))
     figures = ran.aggregate(at_start=Count("id"), ended=Count("id", filter=Q(ended_at__lte=now)))
     return Churn(since, figures["at_start"], figures["ended"])

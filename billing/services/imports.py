@@ -104,6 +104,7 @@ def _customer(billing_entity: BillingEntity, mapping: Mapping, row: Row) -> tupl
 def _subscription(customer: Customer, mapping: Mapping, row: Row) -> Subscription:
     return Subscription(
         customer=customer,
+        billing_entity_id=customer.billing_entity_id,
         status=Status.CANCELED if row.is_ended else Status.ACTIVE,
         currency=mapping.currency,
         time_zone=mapping.time_zone,

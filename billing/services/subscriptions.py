@@ -85,6 +85,7 @@ def _save_new(customer: Customer, lines: Sequence[Line], begin: Beginning, **val
     """Write a new subscription and its items."""
     subscription = Subscription.objects.create(
         customer=customer,
+        billing_entity_id=customer.billing_entity_id,
         status=begin.status,
         currency=customer.currency,
         time_zone=customer.time_zone,

@@ -60,6 +60,7 @@ def subscription(
     made = Subscription.objects.create(
         **{
             "customer": owner,
+            "billing_entity_id": owner.billing_entity_id,
             "status": status,
             "currency": owner.currency,
             "started_at": start,

@@ -7,9 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.models import Subscription
 from billing.selectors import metrics
 from core.money import Money
 from tests.billing import factories
@@ -94,3 +96,16 @@ def test_writes_a_rate_as_six_decimals(rate: Fraction) -> None:
     assert text is not None
     assert len(text.split(".")[1]) == 6
     assert abs(Fraction(text) - rate) <= Fraction(1, 2 * 10**6)
+
+
+@pytest.mark.django_db
+def test_counts_a_subscription_for_the_entity_that_sold_it_for_ever() -> None:
+    ours, theirs = factories.customer(), factories.customer()
+    running = factories.subscription(ours, factories.price(amount_minor=1000))
+    unnamed = factories.subscription(theirs, factories.price(amount_minor=500), billing_entity_id=None)
+    unnamed.refresh_from_db()
+    assert unnamed.billing_entity_id == theirs.billing_entity_id, "an older release does not know the column"
+    assert metrics.monthly_recurring_revenue(ours.billing_entity_id) == [Money(1000, "USD")]
+    assert metrics.metrics(now=NOW, billing_entity_id=theirs.billing_entity_id).active_subscriptions == 1
+    with pytest.raises(IntegrityError, match="never changes"), transaction.atomic():
+        Subscription.objects.filter(pk=running.pk).update(billing_entity_id=theirs.billing_entity_id)

@@ -21,7 +21,7 @@ from core import clock, ids
 from core.access import allows
 from core.actor import ActorType
 from core.admin import CommandAction, Effect, Empty, EntityAdmin, Figure
-from core.admin.html import NOTHING, list_url, moment, state
+from core.admin.html import NOTHING, list_url, moment, shown, state
 from core.events import catalogue
 from core.models import entities_by_type
 
@@ -222,9 +222,10 @@ def _named(kind: str, key: UUID | None, column: str) -> object:
     if key is None:
         return kind.replace("_", " ")
     model = entities_by_type.get("user" if kind == "staff" else kind.replace("_", ""))
-    shown = ids.encode(model.id_prefix, key) if model else str(key)
+    whole = ids.encode(model.id_prefix, key) if model else str(key)
     address = list_url(Event, f"{column}={key}")
-    return format_html('<a class="ch-link" href="{}" title="{}">{} …{}</a>', address, shown, kind, shown[-8:])
+    html = format_html('<a class="ch-link" href="{}" title="{}">{} …{}</a>', address, whole, kind, whole[-8:])
+    return shown(html, f"{kind} {whole}")
 
 
 def _json(value: Any) -> object:

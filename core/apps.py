@@ -13,7 +13,8 @@ class CoreConfig(AppConfig):
             schedules,  # noqa: F401 - a duty of the relay
             tasks,  # noqa: F401 - declares the Celery task
         )
-        from core.exports import events as export_events  # noqa: F401 - declared by being imported
+        from core.exports import admin as export_admin  # noqa: F401 - declared by being imported
+        from core.exports import jobs as export_jobs  # noqa: F401 - declared by being imported
         from core.jobs import admin, commands, events  # noqa: F401 - declared by being imported
         from core.relay import jobs, retention  # noqa: F401 - duties of the relay
         from core.telemetry import gauges, queries

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import Any, cast
 
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import PasswordChangeView
 from django.db.models import Model
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
 from accounts.actors import actor_of_user
 from accounts.forms import AdminSignInForm, OwnPasswordForm
+from accounts.models import User
 from core import palette
 from core.access import allows
 from core.actor import Actor
+from core.exports.pages import download_view
 from core.timeline import TimelineEntry
 from project import admin_timeline
-
-if TYPE_CHECKING:
-    from accounts.models import User
 
 
 class CountinghouseAdminSite(UnfoldAdminSite):
@@ -33,7 +34,10 @@ class CountinghouseAdminSite(UnfoldAdminSite):
     login_form = AdminSignInForm
 
     def extra_urls(self) -> list[URLPattern]:
-        return [path("find/", self.admin_view(self.find_view), name="find")]
+        return [
+            path("find/", self.admin_view(self.find_view), name="find"),
+            path("exports/<str:export_id>/", self.admin_view(partial(download_view, self)), name="export_download"),
+        ]
 
     def find_view(self, request: HttpRequest) -> JsonResponse:
         """Answer `?q=` with what was found (`core.palette`); for staff only, never cached."""
@@ -53,7 +57,15 @@ class CountinghouseAdminSite(UnfoldAdminSite):
 
     def actor_of(self, request: HttpRequest) -> Actor:
         """Return the staff member who asks, as services know them."""
-        return actor_of_user(cast("User", request.user))
+        return actor_of_user(cast(User, request.user))
+
+    def request_as(self, actor: Actor, query: str) -> HttpRequest:
+        """Return a request for a list as `actor` would send it now: whoever is no person of ours (any more) is
+        anonymous."""
+        request = HttpRequest()
+        request.method, request.GET = "GET", QueryDict(query)
+        request.user = (User.objects.filter(pk=actor.id).first() if actor.id else None) or AnonymousUser()
+        return request
 
     def timeline_of(
         self, subjects: Sequence[Model], *, actor: Actor, limit: int, before: str = ""

@@ -55,6 +55,7 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
             Item("Audit log", "history", "audit_event"),
             Item("Jobs", "bolt", "core_job"),
             Item("Dead letters", "report", "core_job", query="state__exact=dead", badge="dead_letters"),
+            Item("Exports", "download", "core_export"),
             Item("Schedules", "schedule", "core_schedule"),
         ),
     ),

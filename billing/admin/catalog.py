@@ -13,6 +13,7 @@ from billing.models import BillingEntity, Price, Product
 from billing.services import prices, products
 from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Section
 from core.admin.html import id_link, link, list_url, money, state
+from core.exports.columns import Kind, exports_as
 
 SHOWN = 10
 
@@ -96,6 +97,7 @@ class PriceAdmin(EntityAdmin):
     empty = Empty("No prices yet", "A price belongs to a product: amount, currency and period.", icon="sell")
 
     @display(description="Amount")
+    @exports_as(Kind.MONEY)
     def amount(self, obj: Price) -> object:
         return money(obj.amount_minor, obj.currency)
 
@@ -104,6 +106,7 @@ class PriceAdmin(EntityAdmin):
         return obj.rhythm
 
     @display(description="Product")
+    @exports_as(Kind.LINK)
     def of_product(self, obj: Price) -> object:
         return link(obj.product)
 

@@ -16,6 +16,7 @@ from billing.money_states import InvoiceStatus, TransferStatus
 from billing.states import ENDED, REVENUE
 from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin.html import NOTHING, id_link, link, list_url, moment, money, state
+from core.exports.columns import Kind, exports_as
 
 SHOWN = 10
 
@@ -43,6 +44,7 @@ class CustomerAdmin(EntityAdmin):
         return obj.email or NOTHING
 
     @display(description="Organisation")
+    @exports_as(Kind.LINK)
     def of_organization(self, obj: Customer) -> object:
         return link(obj.organization)
 

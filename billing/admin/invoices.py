@@ -14,6 +14,7 @@ from billing.admin.texts import payment_rows
 from billing.models import Invoice, Payment
 from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin.html import NOTHING, link, moment, money, state
+from core.exports.columns import Kind, exports_as
 
 SHOWN = 50
 
@@ -41,10 +42,12 @@ class InvoiceAdmin(EntityAdmin):
         return obj.number or "Draft"
 
     @display(description="Customer")
+    @exports_as(Kind.LINK)
     def of_customer(self, obj: Invoice) -> object:
         return link(obj.customer)
 
     @display(description="Total")
+    @exports_as(Kind.MONEY)
     def total_amount(self, obj: Invoice) -> object:
         return money(obj.total_minor, obj.currency)
 

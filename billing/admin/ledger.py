@@ -12,6 +12,7 @@ from unfold.decorators import display
 from billing.models import LedgerEntry, LedgerLeg
 from core.admin import Empty, EntityAdmin, Section
 from core.admin.html import NOTHING, admin_url, link, moment, money
+from core.exports.columns import Kind, exports_as
 from core.models import entities_by_type
 
 
@@ -38,6 +39,7 @@ class LedgerEntryAdmin(EntityAdmin):
         return moment(obj.occurred_at)
 
     @display(description="Amount")
+    @exports_as(Kind.MONEY)
     def debit(self, obj: LedgerEntry) -> object:
         legs = [leg for leg in obj.legs.all() if leg.amount_minor > 0]
         return money(sum(leg.amount_minor for leg in legs), legs[0].currency) if legs else NOTHING
@@ -49,6 +51,7 @@ class LedgerEntryAdmin(EntityAdmin):
         return f"{', '.join(debits)} → {', '.join(credits_)}"
 
     @display(description="About")
+    @exports_as(Kind.LINK)
     def about(self, obj: LedgerEntry) -> object:
         model = entities_by_type.get(obj.source_type)
         if model is None:

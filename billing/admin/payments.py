@@ -14,6 +14,7 @@ from billing.admin.texts import refund_rows
 from billing.models import Payment, Refund
 from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin.html import NOTHING, link, money, state
+from core.exports.columns import Kind, exports_as
 
 SHOWN = 50
 _TRANSFER_FACTS = (
@@ -33,6 +34,7 @@ class TransferAdmin(EntityAdmin):
     list_filter = ("status", "currency", "provider")
 
     @display(description="Amount")
+    @exports_as(Kind.MONEY)
     def amount(self, obj: Payment | Refund) -> object:
         return money(obj.amount_minor, obj.currency)
 
@@ -59,6 +61,7 @@ class PaymentAdmin(TransferAdmin):
     empty = Empty("No payments yet", "A payment is made when an invoice is collected.", icon="credit_card")
 
     @display(description="Customer")
+    @exports_as(Kind.LINK)
     def of_customer(self, obj: Payment) -> object:
         return link(obj.customer)
 
@@ -114,10 +117,12 @@ class RefundAdmin(TransferAdmin):
     empty = Empty("No refunds yet", "A payment is refunded from its own page, by the command Refund.", icon="undo")
 
     @display(description="Customer")
+    @exports_as(Kind.LINK)
     def of_customer(self, obj: Refund) -> object:
         return link(obj.payment.customer)
 
     @display(description="Payment")
+    @exports_as(Kind.LINK)
     def of_payment(self, obj: Refund) -> object:
         return link(obj.payment, str(obj.payment.money))
 

@@ -15,6 +15,7 @@ from billing.models import Invoice, Payment, Subscription, SubscriptionItem
 from billing.states import ENDED, Access
 from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin.html import NOTHING, link, moment, state
+from core.exports.columns import Kind, exports_as
 
 SHOWN = 10
 
@@ -44,6 +45,7 @@ class SubscriptionAdmin(EntityAdmin):
         return super().get_queryset(request).prefetch_related(Prefetch("items", items))
 
     @display(description="Customer")
+    @exports_as(Kind.LINK)
     def of_customer(self, obj: Subscription) -> object:
         return link(obj.customer)
 

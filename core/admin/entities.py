@@ -71,6 +71,8 @@ class EntityAdmin(ModelAdmin):
     list_display: Sequence[str] = ("identifier", "created")
     actions = None
     object_template: ClassVar[str] = "admin/entity.html"
+    change_list_template = "admin/entity_list.html"
+    is_exportable: ClassVar[bool] = True
 
     # Who may do what: rows are seen, never added, edited or deleted by hand.
 
@@ -126,7 +128,8 @@ class EntityAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if any("\x00" in value for values in request.GET.lists() for value in values[1]):
             raise BadRequest("NUL cannot be part of a value.")
-        return super().changelist_view(request, {"empty": self.empty, **(extra_context or {})})
+        own = {"empty": self.empty, "is_exportable": self.is_exportable}
+        return super().changelist_view(request, {**own, **(extra_context or {})})
 
     # The object's page
 
@@ -286,4 +289,14 @@ class EntityAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_command"
         view = self.admin_site.admin_view(partial(self.command_view))
-        return [path("<path:object_id>/do/<slug:name>/", view, name=name), *super().get_urls()]
+        own = [path("<path:object_id>/do/<slug:name>/", view, name=name)]
+        if self.is_exportable:
+            ask = self.admin_site.admin_view(partial(self.export_view))
+            own.append(path("export/", ask, name=f"{self.opts.app_label}_{self.opts.model_name}_export"))
+        return [*own, *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Have this list as a file, with the filters of the address."""
+        from core.exports.pages import request_view  # its form is one of the admin's, which begins here
+
+        return request_view(self, request)

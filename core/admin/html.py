@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
 from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from core.models import Entity
 from core.money import Money
 
 NOTHING: Final = "–"
+
+
+class Shown(SafeString):
+    """HTML that knows what it shows: an export writes the value, not its looks."""
+
+    value: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What a link shows: the words, and the public id of the object ("" when it has none)."""
+
+    text: str
+    public_id: str
+
+
+def shown(html: str, value: object) -> Shown:
+    """Return `html`, which must be safe, with the value that it shows."""
+    piece = Shown(html)
+    piece.value = value
+    return piece
+
 
 # One word has one colour in the whole admin.
 TONES: Final[dict[str, str]] = {
@@ -42,10 +65,10 @@ def list_url(model: type[Model], query: str = "") -> str:
     return f"{address}?{query}" if query else address
 
 
-def identifier(public_id: str) -> SafeString:
+def identifier(public_id: str) -> Shown:
     """Return an id in short, monospaced, with a button that copies it whole. The end tells two ids apart."""
     prefix, _, suffix = public_id.partition("_")
-    return format_html(
+    html = format_html(
         '<span class="ch-id" title="{}"><code>{}_…{}</code>'
         '<button type="button" class="ch-copy material-symbols-outlined" data-copy="{}" '
         'title="Copy the id" aria-label="Copy the id {}">content_copy</button></span>',
@@ -55,15 +78,17 @@ def identifier(public_id: str) -> SafeString:
         public_id,
         public_id,
     )
+    return shown(html, public_id)
 
 
 def link(obj: Model | None, text: object = None) -> SafeString | str:
     """Return a link to the object's page, only its text where it has none."""
     if obj is None:
         return NOTHING
-    shown = text or str(obj)
+    words = text or str(obj)
     address = admin_url(obj)
-    return format_html('<a class="ch-link" href="{}">{}</a>', address, shown) if address else str(shown)
+    html = format_html('<a class="ch-link" href="{}">{}</a>', address, words) if address else escape(words)
+    return shown(html, Linked(str(words), getattr(obj, "public_id", "")))
 
 
 def id_link(obj: Entity | None) -> SafeString | str:
@@ -74,13 +99,14 @@ def id_link(obj: Entity | None) -> SafeString | str:
     if not address:
         return identifier(obj.public_id)
     prefix, _, suffix = obj.public_id.partition("_")
-    return format_html(
+    html = format_html(
         '<a class="ch-link ch-id" href="{}" title="{}"><code>{}_…{}</code></a>',
         address,
         obj.public_id,
         prefix,
         suffix[-8:],
     )
+    return shown(html, obj.public_id)
 
 
 def state(word: object, tone: str | None = None) -> SafeString | str:
@@ -88,8 +114,9 @@ def state(word: object, tone: str | None = None) -> SafeString | str:
     (success, info, warning, danger, neutral)."""
     if word in (None, ""):
         return NOTHING
-    shown = str(word).replace("_", " ")
-    return format_html('<span class="ch-state ch-state--{}">{}</span>', tone or state_tone(word), shown)
+    words = str(word).replace("_", " ")
+    html = format_html('<span class="ch-state ch-state--{}">{}</span>', tone or state_tone(word), words)
+    return shown(html, str(word))
 
 
 def state_tone(word: object) -> str:
@@ -101,7 +128,8 @@ def money(minor: int | None, currency: str) -> SafeString | str:
     """Return an amount as people write it, set so that columns of figures line up."""
     if minor is None:
         return NOTHING
-    return format_html('<span class="ch-figure">{}</span>', Money(minor, currency).format())
+    amount = Money(minor, currency)
+    return shown(format_html('<span class="ch-figure">{}</span>', amount.format()), amount)
 
 
 def moment(value: datetime | date | None) -> SafeString | str:
@@ -110,7 +138,7 @@ def moment(value: datetime | date | None) -> SafeString | str:
         return NOTHING
     if isinstance(value, datetime):
         local = timezone.localtime(value)
-        shown, whole = f"{local.day} {local:%b %Y, %H:%M}", local.isoformat(timespec="seconds")
+        words, whole = f"{local.day} {local:%b %Y, %H:%M}", local.isoformat(timespec="seconds")
     else:
-        shown, whole = f"{value.day} {value:%b %Y}", value.isoformat()
-    return format_html('<time class="ch-moment" datetime="{}" title="{}">{}</time>', whole, whole, shown)
+        words, whole = f"{value.day} {value:%b %Y}", value.isoformat()
+    return shown(format_html('<time class="ch-moment" datetime="{}" title="{}">{}</time>', whole, whole, words), value)

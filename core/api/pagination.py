@@ -18,12 +18,13 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Model, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework.pagination import BasePagination
 
 from core.api.replies import Reply
 from core.errors import InvalidInput
+from core.keyset import after, key_of
 from core.reading import read
 
 DEFAULT_LIMIT = 20
@@ -79,8 +80,8 @@ class CursorPage(BasePagination):
         has_previous = bool(rows) and (has_more if is_backward else position is not None)
         return Page(
             rows=rows,
-            next=_link(request, Position(_key(rows[-1], ordering), False), scope) if has_next else None,
-            previous=_link(request, Position(_key(rows[0], ordering), True), scope) if has_previous else None,
+            next=_link(request, Position(key_of(rows[-1], ordering), False), scope) if has_next else None,
+            previous=_link(request, Position(key_of(rows[0], ordering), True), scope) if has_previous else None,
             total=total,
         )
 
@@ -145,35 +146,13 @@ def _beside(queryset: QuerySet[Any], ordering: tuple[str, ...], position: Positi
     if position is None:
         return queryset
     try:
-        return queryset.filter(_after(order, position.key))
+        return queryset.filter(after(order, position.key))
     except (ValueError, TypeError):
         raise _bad_cursor() from None
 
 
 def _reversed(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
-
-
-def _after(order: tuple[str, ...], key: tuple[Any, ...]) -> Q:
-    """Return the condition for what follows `key`. The bound on the first column stands alone, so that its index is
-    entered at the right place."""
-    name, value = order[0].removeprefix("-"), key[0]
-    sign = "lt" if order[0].startswith("-") else "gt"
-    beyond = Q(**{f"{name}__{sign}": value})
-    if len(order) == 1:
-        return beyond
-    return Q(**{f"{name}__{sign}e": value}) & (beyond | Q(**{name: value}) & _after(order[1:], key[1:]))
-
-
-def _key(row: Model, ordering: tuple[str, ...]) -> tuple[Any, ...]:
-    key = []
-    for name in ordering:
-        value: Any = row
-        for part in name.removeprefix("-").split("__"):
-            value = getattr(value, part)
-        assert value is not None, f"{name} may be null and cannot order a list"
-        key.append(value)
-    return tuple(key)
 
 
 # --- the cursor: base64url(signature + JSON) -------------------------------------------------------------------------

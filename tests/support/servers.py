@@ -53,7 +53,7 @@ class Servers:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that lead the product, in this process and in its children, to these servers."""
-        found = {"CELERY_BROKER_URL": ""}
+        found = {"CELERY_BROKER_URL": "", "FILES_ROOT": str(self.folder / "files")}
         if not self.is_database_given:
             found |= {"DATABASE_URL": self.postgres.url(APP), "MIGRATION_DATABASE_URL": self.postgres.url(OWNER)}
         if not self.is_valkey_given:

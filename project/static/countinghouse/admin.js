@@ -134,8 +134,25 @@
     if (event.key.toLowerCase() === "k" && (event.metaKey || event.ctrlKey)) { event.preventDefault(); open(); }
     else if (event.key === "/" && !typing && !document.getElementById("searchbar")) { event.preventDefault(); open(); }
   });
+  // What is under way (an export) is shown anew every two seconds, until nothing on the page is.
+  const LIVE = ["#result_list", ".ch-head", ".ch-figures", ".ch-columns__main"];
+  async function refresh() {
+    if (!document.querySelector("[data-live]")) return;
+    try {
+      const reply = await fetch(location.href, { headers: { "X-Requested-With": "XMLHttpRequest" } });
+      if (reply.ok && !reply.redirected) {
+        const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+        for (const name of LIVE) {
+          const old = document.querySelector(name), now = page.querySelector(name);
+          if (old && now && old.innerHTML !== now.innerHTML) old.replaceWith(document.importNode(now, true));
+        }
+      }
+    } catch { /* the next round tries again */ }
+    setTimeout(refresh, 2000);
+  }
   document.addEventListener("DOMContentLoaded", () => {
     start();
+    setTimeout(refresh, 1000);
     new MutationObserver(drawAll).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
   });
 })();

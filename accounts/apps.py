@@ -11,9 +11,12 @@ class AccountsConfig(AppConfig):
         from accounts import documents, events, followers, permissions, tasks  # noqa: F401  (they declare themselves)
         from accounts.api import authentication  # noqa: F401  (describes itself to the schema)
         from accounts.policy import RolePolicy
+        from accounts.selectors.standing import standing_of
         from core import access
+        from core.streams.standing import use_standing
 
         access.use_policy(RolePolicy())
+        use_standing(standing_of)
 
 
 class AllauthConfig(AccountConfig):

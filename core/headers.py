@@ -31,16 +31,22 @@ _EVERYWHERE = {
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 
 
+def everywhere() -> dict[str, str]:
+    """Return the headers of every reply, whoever serves it."""
+    headers = dict(_EVERYWHERE)
+    if settings.PUBLIC_URL.startswith("https://"):
+        # Browsers heed it over TLS only; set here, since behind a proxy Django does not see the TLS.
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains; preload"
+    return headers
+
+
 class SecurityHeadersMiddleware:
     """Puts the headers on every reply that lacks them; the policy of pages is django-csp's. Refuses larger bodies than
     10 MB by what they announce, before they are read."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        self.headers = dict(_EVERYWHERE)
-        if settings.PUBLIC_URL.startswith("https://"):
-            # Browsers heed it over TLS only; set here, since behind a proxy Django does not see the TLS.
-            self.headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains; preload"
+        self.headers = everywhere()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         announced = request.META.get("CONTENT_LENGTH") or "0"

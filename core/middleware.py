@@ -14,8 +14,8 @@ from core import context
 from core.api.replies import is_for_api
 from core.ids import new_id
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
+REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")  # W3C
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -30,8 +30,8 @@ class ContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         meta = request.META
-        sent_id = _REQUEST_ID.fullmatch(meta.get("HTTP_X_REQUEST_ID", ""))
-        trace = _TRACEPARENT.fullmatch(meta.get("HTTP_TRACEPARENT", ""))
+        sent_id = REQUEST_ID.fullmatch(meta.get("HTTP_XREQUEST_ID", ""))
+        trace = TRACEPARENT.fullmatch(meta.get("HTTPTRACEPARENT", ""))
         request_id = sent_id[0] if sent_id else new_id().hex
         made = context.Context(
             source="api" if is_for_api(request) else "admin",

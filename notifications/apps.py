@@ -6,4 +6,4 @@ class NotificationsConfig(AppConfig):
     verbose_name = "Notifications"
 
     def ready(self) -> None:
-        from notifications import events, followers, permissions, tasks  # noqa: F401  (they declare themselves)
+        from notifications import events, followers, permissions, streams, tasks  # noqa: F401  (they declare themselves)

@@ -13,7 +13,7 @@ from accounts.errors import ApiKeyNotLive, ScopeNotHeld
 from accounts.models import ApiKey, Organization
 from accounts.providers import session_cache, tokens
 from audit import record
-from core import access, jobs
+from core import access, jobs, streams
 from core.access import Role, require
 from core.actor import SYSTEM, Actor, ActorType
 from core.commands import command
@@ -119,6 +119,7 @@ def _with_new_secret(key: ApiKey) -> tuple[ApiKey, str]:
 
 
 def _forget(key: ApiKey) -> None:
+    streams.wake(streams.ACCESS_CHANGED)
     names = [session_cache.api_key_key(key.lookup)]
     if not session_cache.doubt(names):
         jobs.enqueue(session_cache.DOUBT_JOB, {"keys": names}, actor=SYSTEM)

@@ -27,7 +27,7 @@ from accounts.selectors.people import is_proven
 from accounts.services import mails
 from accounts.states import EndedReason
 from audit import record
-from core import context, jobs, limits
+from core import context, jobs, limits, streams
 from core.access import require
 from core.actor import SYSTEM, Actor
 from core.commands import command
@@ -234,6 +234,7 @@ def _end_oldest(user: User, now: datetime) -> None:
 
 
 def _doubt(keys: list[str]) -> None:
+    streams.wake(streams.ACCESS_CHANGED)
     if not session_cache.doubt(keys):
         jobs.enqueue(session_cache.DOUBT_JOB, {"keys": keys}, actor=SYSTEM)
 

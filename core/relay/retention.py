@@ -11,6 +11,7 @@ from core import clock, idempotency
 from core.models import AdminSubmission
 from core.relay.duties import duty
 from core.relay.lease import HeldLease
+from core.streams import tickets
 
 FORM_TOKENS_KEPT = timedelta(days=30)
 _BATCH = 500
@@ -26,6 +27,12 @@ def forget_old_keys(lease: HeldLease) -> int:
 def forget_old_form_tokens(lease: HeldLease) -> int:
     """Delete the tokens of admin forms that were sent more than 30 days ago; returns how many."""
     return _in_batches(lease, _purge_form_tokens, _BATCH)
+
+
+@duty("stream tickets", every=600, order=97)
+def forget_old_stream_tickets(lease: HeldLease) -> int:
+    """Delete tickets of streams, used or not, an hour after their stream ended; returns how many."""
+    return _in_batches(lease, lambda: tickets.purge(clock.now()), tickets.PURGE_BATCH)
 
 
 def _purge_form_tokens() -> int:

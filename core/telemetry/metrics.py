@@ -49,6 +49,9 @@ OUTSIDE_CALLS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )  # outcome: answered, rejected, failed, timed_out, invalid, error, busy, open
 OUTSIDE_RETRIES = Counter("outside_retries_total", "Second and later attempts.", ["provider", "operation"])
+STREAMS_OPEN = Gauge("streams_open", "Live streams that are open.", ["stream"], multiprocess_mode="livesum")
+STREAMS_ENDED = Counter("streams_ended_total", "Live streams that ended, and why.", ["stream", "reason"])
+STREAM_MESSAGES = Counter("stream_messages_total", "Messages of the streams that ended.", ["stream"])
 
 
 # --- figures read when somebody asks ---

@@ -126,10 +126,11 @@ class PreferencesView(APIView):
 
 def documents(rows: Iterable[Notification]) -> list[dict[str, Any]]:
     """Return notifications as the API shows them, their words in clear, with one query for all keys."""
-    return [_document(one) for one in selectors.readable(rows)]
+    return [document(one) for one in selectors.readable(rows)]
 
 
-def _document(one: Readable) -> dict[str, Any]:
+def document(one: Readable) -> dict[str, Any]:
+    """Return a notification as the API and its live stream show it."""
     row = one.row
     return {
         "id": row.public_id,

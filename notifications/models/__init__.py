@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from notifications.models.inbox import Mail, Notification, NotificationPreferences
+from notifications.models.positions import InboxPosition
 from notifications.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookSecret
 
 __all__ = [
+    "InboxPosition",
     "Mail",
     "Notification",
     "NotificationPreferences",

@@ -41,6 +41,11 @@ class Notification(Entity):
     digest = models.ForeignKey("Mail", on_delete=models.SET_NULL, null=True, blank=True, related_name="told")
     read_at = models.DateTimeField("read", null=True, blank=True)
     archived_at = models.DateTimeField("archived", null=True, blank=True)
+    position = models.BigIntegerField(
+        default=0,
+        editable=False,
+        help_text="Rises with each change; a trigger sets it (notifications.models.positions).",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["person", "unique"], name="notifications_told_once")]
@@ -56,6 +61,7 @@ class Notification(Entity):
                 name="notifications_for_digest",
                 condition=Q(email="digest", digest=None, read_at=None, archived_at=None),
             ),
+            models.Index(fields=["person", "position"], name="notifications_position"),
             models.Index(fields=["read_at"], name="notifications_read_at", condition=Q(read_at__isnull=False)),
         ]
 

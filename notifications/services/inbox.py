@@ -24,12 +24,14 @@ from core.commands import command
 from core.errors import Forbidden, NotFound
 from core.events import EventType, record
 from core.models import Entity
+from core.streams import wake
 from notifications import events
 from notifications.audiences import asker
 from notifications.models import Notification
 from notifications.news import News, read
 from notifications.preferences import Choices
 from notifications.selectors import inbox
+from notifications.selectors.changes import channel_of
 from notifications.selectors.preferences import choices_of
 from notifications.services import mails
 from notifications.states import MailChoice
@@ -90,6 +92,7 @@ def store(drafts: Sequence[Draft]) -> int:
     rows = [row for one in drafts if one.person_id in known and (row := _row(one, chosen[one.person_id])) is not None]
     if not rows:
         return 0
+    rows.sort(key=lambda row: row.person_id)  # one order for all who take several people's counters
     with transaction.atomic():
         Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
         made = {row.pk for row in rows}
@@ -97,6 +100,7 @@ def store(drafts: Sequence[Draft]) -> int:
         there = Notification.objects.filter(person_id__in=known, unique__in=uniques)
         stored = list(there.only("pk", "person_id", "email"))
         mails.queue([row for row in stored if row.email == MailChoice.IMMEDIATELY])
+        wake(*{channel_of(row.person_id) for row in stored if row.pk in made})
     return sum(row.pk in made for row in stored)
 
 
@@ -175,9 +179,12 @@ def archive(*, actor: Actor, notification: Notification, now: datetime) -> Notif
 def mark_all_read(*, actor: Actor, now: datetime, until: datetime | None = None) -> int:
     """Mark one's whole inbox as read, up to `until`; return how many were not. Writes one `notifications.inbox.read`,
     and none when everything was read. Raises Forbidden for who is no person."""
-    person = User.objects.select_for_update(of=("self",)).get(pk=require_person(actor))
+    person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=require_person(actor))
     rows = inbox.unread(person.pk).filter(created_at__lte=min(until or now, now))
-    marked = rows.update(read_at=now, updated_at=now, version=F("version") + 1)
+    # The rows are locked before the counter of their positions is, as by who marks a single one.
+    locked = list(rows.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+    marked = Notification.objects.filter(pk__in=locked).update(read_at=now, updated_at=now, version=F("version") + 1)
+    wake(channel_of(person.pk))
     if marked:
         _record(events.INBOX_READ, actor, person, now, {"marked": marked})
     return marked
@@ -202,6 +209,7 @@ def _own(actor: Actor, notification: Notification) -> Notification:
 
 def _saved(event: EventType, actor: Actor, row: Notification, now: datetime) -> Notification:
     row.save(update_fields=["read_at", "archived_at"])
+    wake(channel_of(row.person_id))
     _record(event, actor, row, now, {"kind": row.kind})
     return row
 

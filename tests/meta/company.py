@@ -134,6 +134,7 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "products_create": lambda those: {"name": "Other"},
     "products_update": lambda those: {"name": "Other"},
     "refunds_create": lambda those: {"payment_id": those["payments"]},
+    "streams_tickets_create": lambda those: {"stream": "notifications"},
     "subscriptions_cancel": lambda those: {},
     "subscriptions_change_plan": lambda those: {"price_id": those["price"]},
     "subscriptions_create": lambda those: {"customer_id": those["customer"], "items": [{"price_id": those["price"]}]},

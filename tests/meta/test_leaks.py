@@ -303,7 +303,7 @@ HOLDERS: dict[str, frozenset[str]] = {
         f"notifications_{verb}": frozenset({Role.OWNER}) for verb in ("retrieve", "mark_read", "mark_unread", "archive")
     },
     **dict.fromkeys(("auth_logout", "auth_password_change", "auth_sessions_list"), PEOPLE),
-    **dict.fromkeys(("auth_sessions_destroy_others",), PEOPLE),
+    **dict.fromkeys(("auth_sessions_destroy_others", "streams_tickets_create"), PEOPLE),
     **dict.fromkeys(("auth_sessions_delete",), frozenset({Role.OWNER})),  # one's own
 }
 _IN_EVERY_KEYS_REACH = {  # without any scope on it

@@ -131,6 +131,17 @@ class Processes:
         web.wait_until(lambda: _answers(f"{url}/health/ready"), "readiness")
         return web
 
+    def streams(self, *, port: int = 0, **variables: str) -> Web:
+        """Start the process of the live streams on `port` (a free one) and wait until it is ready."""
+        port = port or free_port()
+        url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "manage.py", "streams", "--port", str(port)]
+        running = Web("streams", command, environment=self.environment(**variables), log=self._log("streams"))
+        running.url = url
+        self.running.append(running)
+        running.wait_until(lambda: _answers(f"{url}/health/ready"), "readiness")
+        return running
+
     def worker(self, *, concurrency: int = 2, **variables: str) -> Running:
         """Start a Celery worker and wait until it takes work."""
         command = [sys.executable, "-m", "celery", "-A", "project.celery", "worker", "--loglevel", "info"]

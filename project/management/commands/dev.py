@@ -52,8 +52,10 @@ class Command(BaseCommand):
             self.stdout.write(f"Port {options['port']} is taken; using {port}.")
         address = f"http://localhost:{port}"
         only_one.say_where(address)
-        supervisor = Supervisor(children(port, address), folder=settings.BASE_DIR)
-        self.stdout.write(_welcome(address, password))
+        streams_port = free_port(port + 1)
+        streams_address = f"http://localhost:{streams_port}"
+        supervisor = Supervisor(children(port, address, streams_port, streams_address), folder=settings.BASE_DIR)
+        self.stdout.write(_welcome(address, streams_address, password))
         supervisor.say(f"Prepared in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
         supervisor.run(watch=None if options["no_reload"] else SourceWatch(settings.BASE_DIR))
         self.stdout.write("Stopped.")
@@ -93,11 +95,12 @@ def fresh_metrics_folder() -> Path:
     return folder
 
 
-def children(port: int, address: str) -> list[Child]:
-    """Return the processes of the product: web, worker, relay."""
+def children(port: int, address: str, streams_port: int, streams_address: str) -> list[Child]:
+    """Return the processes of the product: web, live streams, worker, relay."""
     python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
     common = {
         "PUBLIC_URL": os.environ.get("PUBLIC_URL") or address,
+        "STREAMS_URL": os.environ.get("STREAMS_URL") or streams_address,
         "PROMETHEUS_MULTIPROC_DIR": str(fresh_metrics_folder()),
         "DJANGO_SETTINGS_MODULE": "project.settings",
     }
@@ -109,6 +112,7 @@ def children(port: int, address: str) -> list[Child]:
     worker += ["--without-mingle", "--without-gossip"]
     return [
         Child("web", [*web, "project.wsgi:application"], "cyan", {**common, "COUNTINGHOUSE_PROCESS": "web"}),
+        Child("streams", [python, manage, "streams", "--port", str(streams_port)], "blue", common),
         Child("worker", worker, "magenta", common, stands_still=stands_still),
         Child("relay", [python, manage, "relay"], "yellow", common),
     ]
@@ -124,13 +128,14 @@ def stands_still(pid: int) -> bool:
         connection.close()
 
 
-def _welcome(address: str, password: str) -> str:
+def _welcome(address: str, streams_address: str, password: str) -> str:
     return f"""
   Countinghouse
 
     Admin     {address}/admin/
     API docs  {address}/api/docs
     Health    {address}/health
+    Streams   {streams_address}/streams/
 
     Sign in as {STAFF_EMAIL} with the password {password}
 """

@@ -19,6 +19,16 @@ _SALT: Final = "notifications.unsubscribe"
 DIGEST: Final = "digest"  # stands for every kind that comes by the digest
 
 
+class Message(EmailMultiAlternatives):
+    """A mail whose long headers stay on one line (RFC 5322 allows 998 signs): not every program that looks for the link
+    of `List-Unsubscribe` unfolds it."""
+
+    def message(self, **options: Any) -> Any:
+        made: Any = super().message(**options)
+        made.policy = made.policy.clone(max_line_length=998)
+        return made
+
+
 def address_of(url: str) -> str:
     """Return where a link in a mail leads: pages of the admin and of the API at PUBLIC_URL, other paths in the client
     program at APP_URL ("" when there is none)."""
@@ -69,6 +79,6 @@ def send(
     if unsubscribe:
         headers |= {"List-Unsubscribe": f"<{unsubscribe}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     body = render_to_string("notifications/mail.txt", shown)
-    message = EmailMultiAlternatives(subject, body, settings.DEFAULT_FROM_EMAIL, [to], headers=headers)
+    message = Message(subject, body, settings.DEFAULT_FROM_EMAIL, [to], headers=headers)
     message.attach_alternative(render_to_string(page, shown), "text/html")
     mail.deliver(message)

@@ -23,6 +23,7 @@ from core.actor import Actor
 from core.commands import command
 from core.errors import Forbidden, NotFound
 from core.events import EventType, record
+from core.ids import moment_of
 from core.models import Entity
 from core.streams import wake
 from notifications import events
@@ -37,7 +38,7 @@ from notifications.services import mails
 from notifications.states import MailChoice
 from notifications.templates import Template, Written, safe_url, templates, write
 
-# An event that is older is no news any more: a follower that is set back must not mail the past.
+# An event that was recorded longer ago is no news any more: a follower that is set back must not mail the past.
 NEWS_FOR: Final = timedelta(days=7)
 
 
@@ -57,7 +58,7 @@ class Draft:
 
 def tell_of(found: Sequence[Event], *, now: datetime) -> int:
     """Tell everybody whom these events concern; return how many rows are new. Told before is not told again."""
-    recent = [event for event in found if event.type in templates and event.occurred_at > now - NEWS_FOR]
+    recent = [event for event in found if event.type in templates and moment_of(event.pk) > now - NEWS_FOR]
     drafts = [draft for news in read(recent) for draft in _drafts(templates[news.event.type], news)]
     return store(drafts)
 

@@ -90,7 +90,11 @@ def _destination(mail: Mail) -> tuple[str, str]:
     if not address:
         return "", "no proven address" if mail.person.is_active else "the person may not sign in"
     row = mail.notification
-    if row is not None and mail.edition == 1:
+    if mail.edition > 1:
+        return address, ""  # staff mean it
+    if row is None and not mail.told.filter(read_at=None).exists():
+        return "", "everything was read meanwhile"
+    if row is not None:
         chosen = choices_of([mail.person_id])[mail.person_id].of(row.kind)
         if chosen.email == MailChoice.OFF:
             return "", "switched off meanwhile"
@@ -118,7 +122,7 @@ def _deliver(mail: Mail, to: str) -> None:
 
 
 def _deliver_digest(mail: Mail, to: str) -> None:
-    rows = Notification.objects.filter(digest=mail).order_by("id")
+    rows = mail.told.order_by("id") if mail.edition > 1 else mail.told.filter(read_at=None).order_by("id")
     entries = [
         {
             "subject": one.subject,

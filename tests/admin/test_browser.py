@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,36 @@ def test_goes_the_way_of_a_staff_member(browse, staff: User, story: dict[str, An
     assert Subscription.objects.get(pk=story["subscription"].pk).pending_price == story["price"]
     refund = Payment.objects.get(pk=story["payment"].pk).refunds.get()
     assert (refund.status, refund.amount_minor) == ("succeeded", 985)
+
+
+def test_has_a_list_as_a_file(browse, processes: Any, staff: User, story: dict[str, Any], tmp_path: Path):
+    processes.worker()
+    processes.relay()
+    fetched = tmp_path / "fetched.csv"
+
+    def way(page: Any, picture: Callable[[str], None]) -> None:
+        sign_in(page, staff.email)
+        page.goto("/admin/core/export/")
+        page.wait_for_selector("text=No exports yet")
+        picture("exports-empty")
+        page.goto("/admin/billing/customer/?currency__exact=USD")
+        picture("customers-to-export")
+        page.click("a:has-text('Export'):not(nav a)")
+        page.wait_for_selector("text=Make the file")
+        page.fill("[name=reason]", "The yearly review of all customers")
+        picture("export-form")
+        page.click("text=Make the file")
+        page.wait_for_selector("a[download]", timeout=60_000)  # the page shows by itself when it is there
+        picture("exports")
+        with page.expect_download() as download:
+            page.click("a[download]")
+        download.value.save_as(fetched)
+        page.click("#result_list th a")
+        page.wait_for_selector(".ch-figures")
+        picture("export")
+
+    browse(way)
+    assert len(fetched.read_text("utf-8-sig").splitlines()) == 14
 
 
 def test_shows_the_dark_side_and_the_empty_house(browse, staff: User):

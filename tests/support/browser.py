@@ -68,7 +68,8 @@ def go(
 
         way(page, picture)
         browser.close()
-    assert not [fault for fault in faults if not expected or expected not in fault]
+    unexpected = [fault for fault in faults if not expected or expected not in fault]
+    assert not unexpected, unexpected
 
 
 def sign_in(page: Any, email: str) -> None:

@@ -141,7 +141,8 @@
     try {
       const reply = await fetch(location.href, { headers: { "X-Requested-With": "XMLHttpRequest" } });
       if (reply.ok && !reply.redirected) {
-        const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+        const text = (await reply.text()).replace(/<style[^]*?<\/style>/g, ""); // their nonce is that reply's
+        const page = new DOMParser().parseFromString(text, "text/html");
         for (const name of LIVE) {
           const old = document.querySelector(name), now = page.querySelector(name);
           if (old && now && old.innerHTML !== now.innerHTML) old.replaceWith(document.importNode(now, true));

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from core import clock
 from core.jobs import JobRun, Priority, job
 from core.schedules import schedule
-from notifications.services import digests, mails, retention
+from notifications.models import WebhookEndpoint
+from notifications.services import digests, mails, retention, webhook_deliveries, webhook_dispatch, webhook_replays
 
 
 @job(mails.JOB, max_attempts=mails.ATTEMPTS, backoff=5.0, time_limit=60)
@@ -30,6 +32,29 @@ def purge(run: JobRun) -> dict[str, Any]:
     return {"removed": retention.purge(now=run.now)}
 
 
+@job(webhook_deliveries.DELIVER, max_attempts=10, backoff=5.0, time_limit=90)
+def deliver_webhook(run: JobRun) -> dict[str, Any]:
+    """Send one delivery once; its next attempt is another job."""
+    key = UUID(run.payload["delivery_id"])
+    delivery = webhook_deliveries.attempt(delivery_id=key, job_id=run.job_id, now=run.now)
+    return {"status": delivery.status if delivery else "superseded"}
+
+
+@job(webhook_replays.RECOVER, max_attempts=5)
+def recover_webhooks(run: JobRun) -> dict[str, Any]:
+    """Queue what an endpoint missed."""
+    endpoint = WebhookEndpoint.objects.get(pk=run.payload["endpoint_id"])
+    since, until = (datetime.fromisoformat(run.payload[name]) for name in ("since", "until"))
+    return {"queued": webhook_replays.requeue(endpoint, since=since, until=until, now=run.now)}
+
+
+@job(webhook_dispatch.FORGET_JOB, priority=Priority.LOW, time_limit=1800)
+def forget_old_webhooks(run: JobRun) -> dict[str, Any]:
+    """Delete deliveries that are too old to be sent again."""
+    return {"forgotten": webhook_dispatch.forget_old(run.now)}
+
+
 # Every quarter of an hour: no zone's eight o'clock lies elsewhere.
 schedule(digests.JOB, kind=digests.JOB, cron="*/15 * * * *")
 schedule(retention.JOB, kind=retention.JOB, cron="41 3 * * *")
+schedule(webhook_dispatch.FORGET_JOB, kind=webhook_dispatch.FORGET_JOB, cron="51 3 * * *")

@@ -17,6 +17,7 @@ urlpatterns = [
     # One line for each app: path("api/v1/", include("<app>.api.urls")),
     path("api/v1/", include("accounts.api.urls")),
     path("api/v1/", include("billing.api.urls")),
+    path("api/v1/webhooks/", include("notifications.api.webhook_urls")),
     path("api/v1/", include("core.jobs.api")),
     path("api/v1/", include("core.streams.api")),
     path("api/v1/", include("audit.api.urls")),

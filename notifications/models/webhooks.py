@@ -117,6 +117,7 @@ class WebhookDelivery(Entity):
         verbose_name_plural = "webhook deliveries"
         indexes = [
             models.Index(fields=["organization", "-id"], name="notifications_delivery_org"),
+            models.Index(fields=["endpoint", "-id"], name="notifications_delivery_newest"),
             models.Index(fields=["endpoint", "status", "-id"], name="notifications_delivery_status"),
             models.Index(
                 fields=["endpoint", "next_attempt_at"],

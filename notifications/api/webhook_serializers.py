@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import Organization
+from audit.api.views import NamedSerializer
 from core.api.fields import PublicIdField, PublicIdRelatedField
 from core.api.serializers import EntitySerializer, InputSerializer
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -117,11 +118,6 @@ class AttemptSerializer(EntitySerializer):
             "response_body",
             "error",
         ]
-
-
-class NamedSerializer(serializers.Serializer[Any]):
-    type = serializers.CharField()
-    id = serializers.CharField()
 
 
 class DeliverySerializer(EntitySerializer):

@@ -26,7 +26,7 @@ def signature(secret: str, *, message_id: str, timestamp: int, body: bytes) -> s
 
 
 def headers(secrets_: Iterable[str], *, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """Return the three headers of the standard. While a secret is being rotated both sign; a receiver accepts either."""
+    """Return the three headers of the standard. While a secret is rotated both sign; a receiver accepts either."""
     made = (signature(secret, message_id=message_id, timestamp=timestamp, body=body) for secret in secrets_)
     return {
         "webhook-id": message_id,

@@ -15,16 +15,17 @@ from billing.models import BillingEntity, PaymentMethod
 from billing.services import payments, refunds
 from core import ids, jobs
 from core.access import Role
-from core.actor import SYSTEM
+from core.actor import SYSTEM, Actor
 from core.clock import now
 from core.ids import new_id
 from core.models import Entity
-from notifications.models import Notification
-from notifications.services import inbox
+from notifications.models import Notification, WebhookDelivery
+from notifications.services import inbox, webhook_endpoints
+from notifications.states import DeliveryStatus
 from tests.billing import factories
 from tests.cast import PASSWORD, Api, new_person
 
-EVERY_SCOPE = ("accounts.*", "audit.*", "billing.*")
+EVERY_SCOPE = ("accounts.*", "audit.*", "billing.*", "notifications.*")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "sessions": Session.objects.create(user=owner, last_used_at=now(), expires_at=now() + timedelta(days=1)),
             "jobs": jobs.enqueue("accounts.send_mail", {"private": "payload"}, actor=actor),
             "notifications": _told(owner),
+            **webhooks_of(organization, actor),
             "events": Event.objects.filter(subject_id=organization.pk).earliest("id"),
         },
     )
@@ -85,6 +87,30 @@ def _told(person: User) -> Notification:
     row = inbox.tell(actor=SYSTEM, person=person, kind="members", subject="News", text="", unique=new_id().hex)
     assert row is not None
     return row
+
+
+def webhooks_of(organization: Organization, actor: Actor) -> dict[str, Entity]:
+    """An endpoint at which nobody listens, and one finished delivery."""
+    endpoint, _ = webhook_endpoints.create(
+        actor=actor,
+        organization=organization,
+        url=f"http://127.0.0.1:9/{organization.slug}",
+        event_types=["billing.invoice.*"],
+        now=now(),
+    )
+    subject = {"type": "invoice", "id": ids.encode("inv", new_id())}
+    delivery = WebhookDelivery.objects.create(
+        endpoint=endpoint,
+        organization=organization,
+        event_id=new_id(),
+        event_type="billing.invoice.paid",
+        subject_type="invoice",
+        subject_id=new_id(),
+        payload={"id": "evt", "type": "billing.invoice.paid", "data": {"subject": subject, "data": {}}},
+        status=DeliveryStatus.FAILED,
+        finished_at=now(),
+    )
+    return {"endpoints": endpoint, "deliveries": delivery}
 
 
 def key_of(organization: Organization, owner: User, *scopes: str) -> tuple[ApiKey, str]:
@@ -146,6 +172,14 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     },
     "subscriptions_suspend": lambda those: {"reason": "Unpaid."},
     "subscriptions_unsuspend": lambda those: {},
+    "webhooks_endpoints_create": lambda those: {
+        "url": "http://127.0.0.1:9/another",
+        "event_types": ["*"],
+        "organization_id": those["organization"],
+    },
+    "webhooks_endpoints_recover": lambda those: {"since": "2026-01-01T00:00:00Z"},
+    "webhooks_endpoints_rotate_secret": lambda those: {},
+    "webhooks_endpoints_update": lambda those: {"description": "Other"},
 }
 
 __all__ = [

@@ -42,7 +42,7 @@ class Operation:
         """Whether an id of somebody's stands in its address or its body."""
         return (
             "{" in self.path
-            or self.name in ("customers_create", "payments_create", "refunds_create")
+            or self.name in ("customers_create", "payments_create", "refunds_create", "webhooks_endpoints_create")
             or (self.name in ("subscriptions_create", "subscriptions_preview_new"))
         )
 
@@ -181,6 +181,7 @@ def test_reveals_nothing_by_filters_and_totals(
     kinds = {"customer_id": "customer", "subscription_id": "subscriptions", "invoice_id": "invoices"}
     kinds |= {"payment_id": "payments", "organization_id": "organization", "organization": "organization"}
     kinds |= {"subject": "customer", "actor": "api-keys", "price_id": "unlisted_price", "search": "customer"}
+    kinds |= {"endpoint_id": "endpoints", "event_id": "events"}
     asked = 0
     for operation in OPERATIONS:
         for name in operation.filters:
@@ -294,6 +295,14 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"subscriptions_{verb}": STAFF for verb in ("suspend", "unsuspend")},
     **{f"{kind}_{verb}": STAFF for kind in ("products", "prices") for verb in ("create", "update")},
     "billing_entities_create": STAFF,
+    **{
+        f"webhooks_endpoints_{verb}": _ADMINS
+        for verb in (
+            *("list", "create", "retrieve", "update", "delete", "rotate_secret", "enable", "disable"),
+            *("send_test", "recover"),
+        )
+    },
+    **{f"webhooks_deliveries_{verb}": _ADMINS for verb in ("list", "retrieve", "replay")},
     **dict.fromkeys(("refunds_create", "billing_metrics_retrieve", "jobs_replay", "jobs_discard"), STAFF),
     **dict.fromkeys(("jobs_retrieve",), frozenset({Role.OWNER}) | STAFF),  # who asked for it
     **dict.fromkeys(("me_retrieve", "me_update", "invitations_accept", "organizations_create"), PEOPLE),
@@ -309,6 +318,7 @@ HOLDERS: dict[str, frozenset[str]] = {
 _IN_EVERY_KEYS_REACH = {  # without any scope on it
     "organizations_list", "organizations_retrieve", "products_list", "products_retrieve", "prices_list",
     "prices_retrieve", "jobs_list", "billing_entities_list", "billing_entities_retrieve",
+    "webhooks_event_types_list",
 }  # fmt: skip
 
 

@@ -72,6 +72,11 @@ BUILT: dict[str, list[str]] = {
         "tests/core/test_limits.py::test_is_one_for_ten_processes",
         "tests/core/test_limits.py::test_slides_and_gives_one_place_back_after_an_interval",
     ],
+    "a live stream is asked for with another's id": [
+        "tests/notifications/test_stream.py::test_is_refused_with_the_id_of_another",
+        "tests/notifications/test_stream.py::test_is_refused_at_the_door_with_the_id_of_another",
+        "tests/notifications/test_stream.py::test_keeps_to_its_reader",
+    ],
 }
 LATER: dict[str, str] = {
     "a tuple is written that exists, or deleted that does not": "the relationship engine",
@@ -84,7 +89,6 @@ LATER: dict[str, str] = {
     "_id or _index inside one document of a batch": "search",
     "bulk: all items fail": "search",
     "bulk through a pipeline answers nothing": "search",
-    "a live stream is asked for with another's id": "the event stream of notifications",
     "a large list is streamed": "the export of the event log",
     "a file named ../../x is uploaded": "files",
 }

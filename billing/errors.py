@@ -47,6 +47,12 @@ class SeveralItems(RuleBroken):
     code, title = "several_items", "The subscription has several items"
 
 
+class TrialAlreadyUsed(RuleBroken):
+    """A customer tries a product once. `trial_days` 0 subscribes without a trial; staff may grant another one."""
+
+    code, title = "trial_already_used", "The customer has had a trial of this product"
+
+
 class NothingToChange(RuleBroken):
     code, title = "nothing_to_change", "The subscription has this plan already"
 

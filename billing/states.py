@@ -85,7 +85,7 @@ TRANSITIONS: dict[str, dict[Status, Status]] = {
     "resume": {_S.PAUSED: _S.ACTIVE},
     "suspend": {status: status for status in Status if status not in ENDED},
     "unsuspend": {status: status for status in Status if status not in ENDED},
-    "reactivate": {_S.CANCELED: _S.ACTIVE},
+    "reactivate": {_S.CANCELED: _S.INCOMPLETE},
 }
 
 # What only the product itself does, as time passes and payments come in or fail.

@@ -90,6 +90,9 @@ class SubscriptionSerializer(EntitySerializer):
         return row.allowed_commands
 
 
+_TRIAL = "Instead of the price's; above 0: staff only."
+
+
 class ItemInput(InputSerializer):
     price_id = CatalogField(Price.objects.all(), source="price")
     quantity = serializers.IntegerField(min_value=1, max_value=1_000_000, default=1)
@@ -99,7 +102,7 @@ class SubscriptionInput(InputSerializer):
     customer_id = PublicIdRelatedField(Customer.objects.select_related("organization"), source="customer")
     items = serializers.ListField(child=ItemInput(), min_length=1, max_length=20)
     starts_at = serializers.DateTimeField(required=False, help_text="A later day: the subscription is scheduled.")
-    trial_days = serializers.IntegerField(min_value=0, max_value=730, required=False, help_text="Staff only.")
+    trial_days = serializers.IntegerField(min_value=0, max_value=730, required=False, help_text=_TRIAL)
     collection = serializers.ChoiceField(
         [collection.value for collection in Collection], default=Collection.AUTOMATIC.value
     )
@@ -116,6 +119,7 @@ class PreviewInput(InputSerializer):
     customer_id = PublicIdRelatedField(Customer.objects.all(), source="customer")
     items = serializers.ListField(child=ItemInput(), min_length=1, max_length=20)
     starts_at = serializers.DateTimeField(required=False)
+    trial_days = serializers.IntegerField(min_value=0, max_value=730, required=False, help_text=_TRIAL)
 
 
 class ChangePreviewInput(InputSerializer):

@@ -15,6 +15,7 @@ from billing.errors import (
     PriceNotAvailable,
     ProrationNotAvailable,
     SeveralItems,
+    TrialAlreadyUsed,
 )
 from billing.models import Customer, Price, Subscription
 from billing.models.subscriptions import WITH_ITEMS
@@ -59,7 +60,7 @@ class SubscriptionViewSet(BillingViewSet):
         status=201,
         idempotency="operation",
         is_key_required=True,
-        errors=(CurrencyMismatch, MixedIntervals, PriceNotAvailable),
+        errors=(CurrencyMismatch, MixedIntervals, PriceNotAvailable, TrialAlreadyUsed),
         summary="Subscribe, and pay the first invoice",
     )
     def create(self, request: Request) -> Subscription:
@@ -76,7 +77,7 @@ class SubscriptionViewSet(BillingViewSet):
         url_path="preview",
         request=s.PreviewInput,
         response=s.PreviewSerializer,
-        errors=(CurrencyMismatch, MixedIntervals, PriceNotAvailable),
+        errors=(CurrencyMismatch, MixedIntervals, PriceNotAvailable, TrialAlreadyUsed),
         summary="See what a subscription would cost",
     )
     def preview_new(self, request: Request) -> Preview:
@@ -145,6 +146,7 @@ class SubscriptionViewSet(BillingViewSet):
 
     @command_action(request=s.EmptyInput, response=_ROW, errors=(InvalidTransition,), summary="Reactivate")
     def reactivate(self, request: Request, **kwargs: Any) -> Subscription:
-        """Only what was cancelled can be reactivated: a new period begins now and is billed."""
+        """Only what was cancelled can be reactivated: a new period begins now and is billed. The subscription is
+        `incomplete` until that is paid, for 24 hours; the customer's payment method is charged at once."""
         self.input()
         return subscriptions.reactivate(actor=request.actor, subscription=self.entity(), now=request.now)

@@ -46,10 +46,11 @@ def to_start(now: datetime) -> list[UUID]:
     return list(rows.order_by("started_at").values_list("pk", flat=True)[:_CHUNK])
 
 
-def incomplete(created_before: datetime) -> list[UUID]:
-    """Return the subscriptions that wait for a first payment since before that moment (at most 500)."""
-    rows = Subscription.objects.filter(status=Status.INCOMPLETE, created_at__lte=created_before)
-    return list(rows.order_by("created_at").values_list("pk", flat=True)[:_CHUNK])
+def incomplete(began_before: datetime) -> list[tuple[UUID, datetime]]:
+    """Return the subscriptions that wait for a first payment since before that moment, each with when it began, or
+    began anew (at most 500)."""
+    rows = Subscription.objects.filter(status=Status.INCOMPLETE, current_period_start__lte=began_before)
+    return list(rows.order_by("current_period_start").values_list("pk", "current_period_start")[:_CHUNK])
 
 
 def unanswered_payments(moment: datetime) -> list[UUID]:

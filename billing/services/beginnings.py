@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from billing.errors import CurrencyMismatch, MixedIntervals, PriceNotAvailable
-from billing.models import Customer, Price
+from django.db.models import F
+
+from billing.errors import CurrencyMismatch, MixedIntervals, PriceNotAvailable, TrialAlreadyUsed
+from billing.models import Customer, Price, Subscription
 from billing.periods import Cadence, Period
 from billing.states import Status
 from core.actor import Actor
@@ -66,10 +68,20 @@ def check_price(*, actor: Actor, price: Price, currency: str) -> None:
         )
 
 
-def check_trial_days(*, actor: Actor, trial_days: int | None) -> None:
-    """Refuse a trial of another length than the price's, unless staff grant it."""
-    if trial_days is not None and not (actor.is_staff or actor.is_system):
-        raise InvalidInput.at("/trial_days", "Only staff set the length of a trial.", "staff_only")
+def check_trial(*, actor: Actor, customer: Customer, lines: Sequence[Line], trial_days: int | None) -> None:
+    """Refuse a trial of another length than the price's, and a second one of a product, unless staff grant it.
+
+    A second trial is refused, not left out: nobody is charged who thought that it was free. Whoever wants to go on
+    without one says so by `trial_days` 0. Raises `TrialAlreadyUsed`.
+    """
+    if trial_days:
+        if not (actor.is_staff or actor.is_system):
+            raise InvalidInput.at("/trial_days", "Only staff set the length of a trial.", "staff_only")
+    elif trial_days is None and any(line.price.trial_days for line in lines):
+        tried = Subscription.objects.filter(customer=customer, trial_end__isnull=False)
+        tried = tried.exclude(ended_at__lte=F("started_at"))  # cancelled before it began
+        if tried.filter(items__price__product__in={line.price.product_id for line in lines}).exists():
+            raise TrialAlreadyUsed("Send trial_days 0 to subscribe without a trial.")
 
 
 def plan(

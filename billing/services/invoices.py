@@ -178,9 +178,15 @@ def void(*, actor: Actor, invoice: Invoice, reason: str, now: datetime) -> Invoi
 
 
 def void_unpaid(*, subscription: Subscription, reason: str, now: datetime) -> None:
-    """Void the open invoices of a subscription of which nothing was paid: a step of the command that ends it before its
-    first payment. Raises PaymentInProgress. Events: `billing.invoice.voided`."""
-    unpaid = Invoice.objects.filter(lines__subscription=subscription, status=InvoiceStatus.OPEN, amount_paid_minor=0)
+    """Void the open invoice of a subscription's first period, unless a part of it was paid: a step of the command that
+    ends it before its first payment (what it owed before it was reactivated stays owed). Raises PaymentInProgress.
+    Events: `billing.invoice.voided`."""
+    unpaid = Invoice.objects.filter(
+        lines__subscription=subscription,
+        lines__period_start=subscription.current_period_start,
+        status=InvoiceStatus.OPEN,
+        amount_paid_minor=0,
+    )
     for invoice in unpaid.distinct():
         void(actor=SYSTEM, invoice=invoice, reason=reason, now=now)
 

@@ -232,8 +232,7 @@ def _count(
     if invoice.status != InvoiceStatus.PAID:
         return
     for subscription in subscriptions:
-        waits = subscription.status in (Status.INCOMPLETE, Status.PAST_DUE, Status.UNPAID)
-        if waits and not _owes_more(subscription, invoice):
+        if _may_run(subscription, invoice):
             lifecycle.activate(actor=actor, subscription=subscription, now=now)
 
 
@@ -261,6 +260,15 @@ def _note_uncollected(*, actor: Actor, invoice: Invoice, now: datetime) -> None:
 def _lock_subscriptions(payment: Payment) -> list[Subscription]:
     reached = InvoiceLine.objects.filter(invoice__allocations__payment=payment).values("subscription_id")
     return list(Subscription.objects.select_for_update(of=("self",)).filter(pk__in=reached).order_by("pk"))
+
+
+def _may_run(subscription: Subscription, paid: Invoice) -> bool:
+    """Whether the subscription waited for this payment: an incomplete one for that of its first period, another one for
+    the last that it owes."""
+    if subscription.status == Status.INCOMPLETE:
+        lines = InvoiceLine.objects.filter(invoice=paid, subscription=subscription)
+        return lines.filter(period_start=subscription.current_period_start).exists()
+    return subscription.status in (Status.PAST_DUE, Status.UNPAID) and not _owes_more(subscription, paid)
 
 
 def _owes_more(subscription: Subscription, paid: Invoice) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from billing.models import Customer, Price, Subscription
 from billing.permissions import SUBSCRIPTION_VIEW
 from billing.selectors.subscriptions import Preview, PreviewLine, first_invoice, next_invoice
-from billing.services.beginnings import Line, check_lines, check_price, check_total, plan
+from billing.services.beginnings import Line, check_lines, check_price, check_total, check_trial, plan
 from billing.services.lifecycle import cadence_of
 from billing.services.subscriptions import only_item
 from billing.states import target
@@ -23,11 +23,13 @@ def new_subscription(
     lines: Sequence[Line],
     now: datetime,
     starts_at: datetime | None = None,
+    trial_days: int | None = None,
 ) -> Preview:
     """Return the first invoice as `create` would bring it about. Writes nothing; raises as `create` does."""
     require(actor, SUBSCRIPTION_VIEW.name, customer)
     check_lines(actor=actor, customer=customer, lines=lines)
-    begin = plan(customer=customer, lines=lines, now=now, starts_at=starts_at)
+    check_trial(actor=actor, customer=customer, lines=lines, trial_days=trial_days)
+    begin = plan(customer=customer, lines=lines, now=now, starts_at=starts_at, trial_days=trial_days)
     return first_invoice(
         status=begin.status,
         lines=[PreviewLine(line.price, line.quantity) for line in lines],

@@ -10,7 +10,6 @@ from datetime import datetime
 from uuid import UUID
 
 from billing.models import Invoice, InvoiceReason, Subscription
-from billing.money_states import InvoiceStatus
 from billing.periods import Period
 from billing.permissions import RENEWAL_RUN
 from billing.selectors import renewals as selectors
@@ -45,7 +44,12 @@ def enqueue_starts_and_expiries(*, now: datetime) -> int:
     )
     waiting = selectors.incomplete(now - INCOMPLETE_FOR)
     expiries = jobs.enqueue_many(
-        EXPIRE, (({"subscription_id": str(pk), "now": moment}, f"expire:{pk}") for pk in waiting), actor=SYSTEM
+        EXPIRE,
+        (
+            ({"subscription_id": str(pk), "now": moment}, f"expire:{pk}:{began:%Y%m%dT%H%M%S.%f}")
+            for pk, began in waiting
+        ),
+        actor=SYSTEM,
     )
     return starts + expiries
 
@@ -112,9 +116,7 @@ def expire(*, actor: Actor, subscription: Subscription, now: datetime) -> Subscr
     subscription = subscription.refreshed_for_update()
     if subscription.status != Status.INCOMPLETE or incomplete_deadline(subscription) > now:
         return subscription
-    open_ones = Invoice.objects.filter(lines__subscription=subscription, status=InvoiceStatus.OPEN, amount_paid_minor=0)
-    for invoice in open_ones.distinct():
-        invoices.void(actor=actor, invoice=invoice, reason="The first payment never came.", now=now)
+    invoices.void_unpaid(subscription=subscription, reason="The first payment never came.", now=now)
     return lifecycle.expire_incomplete(actor=actor, subscription=subscription, now=now)
 
 

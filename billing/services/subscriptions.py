@@ -11,7 +11,7 @@ from billing.errors import (
     ProrationNotAvailable,
     SeveralItems,
 )
-from billing.models import Customer, InvoiceReason, Price, Subscription, SubscriptionItem
+from billing.models import Customer, Invoice, InvoiceReason, Price, Subscription, SubscriptionItem
 from billing.periods import Period
 from billing.permissions import (
     SUBSCRIPTION_CANCEL,
@@ -22,10 +22,11 @@ from billing.permissions import (
     SUBSCRIPTION_SUSPEND,
 )
 from billing.services import invoices
-from billing.services.beginnings import Beginning, Line, check_lines, check_price, check_total, check_trial_days, plan
+from billing.services.beginnings import Beginning, Line, check_lines, check_price, check_total, check_trial, plan
 from billing.services.changes import Watch
 from billing.services.lifecycle import (
     WATCHED,
+    activate,
     apply_pending,
     cadence_of,
     clear_pending,
@@ -58,11 +59,13 @@ def create(
     """Subscribe `customer`. It is scheduled when `starts_at` lies ahead, on trial when the price (or `trial_days`, by
     staff) says so, active when nothing is to be paid, else incomplete until its first invoice is paid.
 
-    Raises `CurrencyMismatch`, `MixedIntervals`, `PriceNotAvailable`. Event: `billing.subscription.created`.
+    Raises `CurrencyMismatch`, `MixedIntervals`, `PriceNotAvailable`, `TrialAlreadyUsed`. Event:
+    `billing.subscription.created`.
     """
     require(actor, SUBSCRIPTION_CREATE.name, customer)
     check_lines(actor=actor, customer=customer, lines=lines)
-    check_trial_days(actor=actor, trial_days=trial_days)
+    customer = customer.refreshed_for_update()  # of two at once one has the trial
+    check_trial(actor=actor, customer=customer, lines=lines, trial_days=trial_days)
     begin = plan(customer=customer, lines=lines, now=now, starts_at=starts_at, trial_days=trial_days)
     subscription = _save_new(customer, lines, begin, collection=str(collection), term=term, operation_key=operation_key)
     record(
@@ -274,9 +277,11 @@ def unsuspend(*, actor: Actor, subscription: Subscription, now: datetime, reason
 
 @command("billing.subscription.reactivate")
 def reactivate(*, actor: Actor, subscription: Subscription, now: datetime) -> Subscription:
-    """Let a cancelled subscription run again, at its price: a new period begins now and is billed.
+    """Let a cancelled subscription begin anew, at its price: a period begins now and is billed. As with a new one
+    nobody is let in before the first payment: it is `incomplete` until its invoice is paid (which is collected as a
+    renewal's is), or active at once when nothing is to be paid.
 
-    Event: `billing.subscription.reactivated` (and those of the invoice).
+    Events: `billing.subscription.reactivated` (nothing to pay: `.activated` too) and those of the invoice.
     """
     require(actor, SUBSCRIPTION_REACTIVATE.name, subscription)
     subscription = subscription.refreshed_for_update()
@@ -288,8 +293,8 @@ def reactivate(*, actor: Actor, subscription: Subscription, now: datetime) -> Su
     subscription.is_end_known = True
     _begin_period(subscription, now)
     finish(events.SUBSCRIPTION_REACTIVATED, actor=actor, subscription=subscription, watch=watch, now=now)
-    _bill(actor=actor, subscription=subscription, now=now)
-    return subscription
+    invoice = _bill(actor=actor, subscription=subscription, now=now)
+    return subscription if invoice.total_minor else activate(actor=actor, subscription=subscription, now=now)
 
 
 def _begin_period(subscription: Subscription, now: datetime) -> None:
@@ -305,13 +310,13 @@ def _bill(
     subscription: Subscription,
     now: datetime,
     reason: InvoiceReason = InvoiceReason.SUBSCRIPTION_CYCLE,
-) -> None:
+) -> Invoice:
     """Issue the invoice of the period that began; it is collected as a renewal's is, only the first one waits for the
     customer to pay it."""
     period = Period(subscription.current_period_start, subscription.current_period_end)
-    invoices.issue_for_period(actor=actor, subscription=subscription, period=period, reason=reason, now=now)
+    return invoices.issue_for_period(actor=actor, subscription=subscription, period=period, reason=reason, now=now)
 
 
 def incomplete_deadline(subscription: Subscription) -> datetime:
-    """Return until when the first payment is awaited: 24 hours."""
-    return subscription.created_at + INCOMPLETE_FOR
+    """Return until when the first payment is awaited: 24 hours from when it began, or began anew."""
+    return subscription.current_period_start + INCOMPLETE_FOR

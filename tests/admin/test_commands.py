@@ -118,7 +118,7 @@ def test_reactivates_what_was_cancelled(running, give):
     give(running, "cancel", when="now", reason="Mistake")
     give(running, "reactivate", reason="It was a mistake")
     running.refresh_from_db()
-    assert running.status == "active"
+    assert running.status == "incomplete"
 
 
 def test_changes_the_plan_from_the_next_period_on(running, give):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -8,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit.models import Event
-from billing.models import Invoice, InvoiceReason, Payment
+from billing.models import Customer, Invoice, InvoiceReason, Payment, Subscription
 from billing.periods import Cadence
 from billing.selectors import ledger as books
 from billing.services import lifecycle, payments, renewals, subscriptions
@@ -109,6 +110,48 @@ def test_notes_that_there_is_no_payment_method() -> None:
     assert not Payment.objects.exists()
 
 
+def reactivated(owner: Customer, **values: Any) -> Subscription:
+    """One that was cancelled with a debt of 2985 and runs again, with an invoice over the same."""
+    running = factories.subscription(owner, **values)
+    factories.invoice(owner, running=running)
+    subscriptions.cancel(actor=SYSTEM, subscription=running, at_period_end=False, now=NOW)
+    return subscriptions.reactivate(actor=SYSTEM, subscription=running, now=NOW)
+
+
+def test_lets_what_is_reactivated_run_once_it_is_paid() -> None:
+    running = reactivated(factories.customer())
+    assert running.status == "incomplete"
+    old, first = Invoice.objects.order_by("sequence")
+    payments.create(actor=SYSTEM, invoice=old, operation_key="old", now=NOW)
+    running.refresh_from_db()
+    assert running.status == "incomplete", "an old debt is not the first payment"
+    jobs.drain()
+    running.refresh_from_db()
+    first.refresh_from_db()
+    assert (running.status, first.status) == ("active", "paid")
+
+
+def test_lets_what_is_reactivated_free_of_charge_run_at_once() -> None:
+    owner = factories.customer()
+    running = factories.subscription(owner, factories.price(amount_minor=0))
+    subscriptions.cancel(actor=SYSTEM, subscription=running, at_period_end=False, now=NOW)
+    assert subscriptions.reactivate(actor=SYSTEM, subscription=running, now=NOW).status == "active"
+
+
+def test_gives_up_on_what_was_reactivated_and_not_paid() -> None:
+    running = reactivated(factories.customer(token="tok_card_declined"))
+    jobs.drain()
+    running.refresh_from_db()
+    assert running.status == "incomplete"
+    renewals.enqueue_starts_and_expiries(now=NOW + timedelta(hours=23))
+    renewals.enqueue_starts_and_expiries(now=NOW + timedelta(hours=24))
+    jobs.drain()
+    running.refresh_from_db()
+    assert running.status == "incomplete_expired"
+    old, first = Invoice.objects.order_by("sequence")
+    assert (old.status, first.status) == ("open", "void")
+
+
 def test_renews_later_what_did_not_run_when_its_job_came() -> None:
     running = factories.subscription(factories.customer(), status="past_due")
     assert renewals.enqueue_due(actor=SYSTEM, now=NOW) == 1
@@ -162,7 +205,7 @@ def test_gives_up_on_a_first_payment_that_never_came() -> None:
     made = subscriptions.create(actor=SYSTEM, customer=owner, lines=[Line(price)], now=NOW)
     invoice = Invoice.objects.get()
     assert (made.status, invoice.reason, invoice.status) == ("incomplete", InvoiceReason.SUBSCRIPTION_CREATE, "open")
-    early, late = made.created_at + timedelta(hours=23), made.created_at + timedelta(hours=25)
+    early, late = (made.current_period_start + timedelta(hours=hours) for hours in (23, 25))
     assert renewals.enqueue_starts_and_expiries(now=early) == 0
     assert renewals.enqueue_starts_and_expiries(now=late) == 1
     jobs.drain()

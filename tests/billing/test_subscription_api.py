@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from audit.models import Event
 from billing.models import Customer, Invoice, Payment, Price, Subscription
+from core import clock
 from core.ids import new_id
 from tests.billing import factories
 
@@ -31,8 +33,6 @@ def mine(api: Any, owner: Any) -> Any:
 
 @pytest.fixture
 def running(customer: Customer, price: Price) -> Subscription:
-    from core import clock
-
     return factories.subscription(customer, price, start=clock.now())
 
 
@@ -93,6 +93,38 @@ def test_begins_with_the_trial_of_its_price(mine: Any, customer: Customer, price
     assert not Invoice.objects.exists()
 
 
+def test_lets_a_customer_try_a_product_once(
+    api: Any, mine: Any, staff: Any, customer: Customer, price: Price, product: Any
+) -> None:
+    price.trial_days = 14
+    price.save()
+    later = factories.price(amount_minor=500, trial_days=30, product=product)
+    assert subscribe(mine, customer, price).json()["status"] == "trialing"
+    for again in (price, later):
+        reply = subscribe(mine, customer, again)
+        assert (reply.status_code, reply.json()["code"]) == (422, "trial_already_used")
+    assert (
+        mine.post(
+            f"{URL}/preview", {"customer_id": customer.public_id, "items": [{"price_id": later.public_id}]}
+        ).json()["code"]
+        == "trial_already_used"
+    )
+    assert subscribe(mine, customer, later, trial_days=0).json()["trial_end"] is None
+    assert subscribe(mine, customer, later, trial_days=5).json()["errors"][0]["code"] == "staff_only"
+    assert subscribe(api(staff), customer, later, trial_days=5).json()["status"] == "trialing"
+    other = factories.price(amount_minor=500, trial_days=30)
+    assert subscribe(mine, customer, other).json()["status"] == "trialing"
+
+
+def test_counts_no_trial_that_never_began(mine: Any, customer: Customer, price: Price) -> None:
+    price.trial_days = 14
+    price.save()
+    subscribe(mine, customer, price, starts_at=(clock.now() + timedelta(days=5)).isoformat())
+    made = Subscription.objects.get()
+    assert command(mine, made, "cancel", at_period_end=False).json()["status"] == "canceled"
+    assert subscribe(mine, customer, price).json()["status"] == "trialing"
+
+
 def test_is_active_at_once_when_there_is_nothing_to_pay(mine: Any, customer: Customer, product: Any) -> None:
     free = factories.price(amount_minor=0, product=product)
     assert subscribe(mine, customer, free).json()["status"] == "active"
@@ -149,7 +181,7 @@ def test_lets_a_cancelled_subscription_only_be_reactivated(mine: Any, running: S
         assert problem["current_status"] == "canceled"
         assert problem["allowed_commands"] == ["reactivate"]
     body = command(mine, running, "reactivate").json()
-    assert (body["status"], body["ended_at"]) == ("active", None)
+    assert (body["status"], body["ended_at"]) == ("incomplete", None)
     assert Invoice.objects.count() == 1
 
 

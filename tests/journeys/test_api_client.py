@@ -128,7 +128,7 @@ def _change_ones_mind(client: httpx.Client, subscription: str) -> None:
     explained = httpx.get(client.base_url.join(problem["type"]))
     assert (explained.status_code, "invalid_transition" in explained.text) == (200, True)
     assert _ok(client.get(f"/subscriptions/{subscription}")) == ended
-    assert _ok(command("reactivate"))["status"] == "active"
+    assert _ok(command("reactivate"))["status"] == "incomplete"
 
 
 def _read_the_books(client: httpx.Client, customer: dict[str, Any], subscription: str) -> None:
@@ -152,7 +152,8 @@ def _read_the_log(client: httpx.Client, subscription: str) -> None:
     events = page["data"][::-1]
     names = [each["type"].removeprefix("billing.subscription.") for each in events]
     assert names[0] == "created"
-    for name in ("activated", "cancellation_scheduled", "cancellation_undone", "canceled", "reactivated"):
+    assert names.count("activated") == 2, names
+    for name in ("cancellation_scheduled", "cancellation_undone", "canceled", "reactivated"):
         assert names.count(name) == 1, names
     me = _ok(client.get("/me"))["id"]
     own = [each for each in events if each["type"].endswith("canceled")]

@@ -50,7 +50,7 @@ def test_goes_through_the_first_hour_with_nothing_but_curl(house: House, tmp_pat
         "succeeded\nactive",
         "True\nFalse\ncanceled",
         '"current_status":"canceled","command":"pause","allowed_commands":["reactivate"]',
-        "active\nsub_",
+        "incomplete\nsub_",
         "billing.subscription.reactivated",
         "True\ninvalid_token",
     ]

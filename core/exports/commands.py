@@ -147,13 +147,13 @@ def download(*, actor: Actor, export: Export, now: datetime) -> Export:
 
 @command("core.export.expire")
 def expire(*, export: Export, now: datetime, actor: Actor = SYSTEM) -> Export:
-    """Note that the files of an export are removed, which the caller did. Writes `core.export.expired` when there was
-    one to download."""
+    """Note that the files of an export are removed, which the caller did, and forget what narrowed the list, since it
+    may name a person. Writes `core.export.expired` when there was a file to download."""
     export = export.refreshed_for_update()
     if export.purged_at is None:
         had_file = bool(export.file_key)
-        export.purged_at, export.file_key = now, ""
-        export.save(update_fields=["purged_at", "file_key"])
+        export.purged_at, export.file_key, export.query = now, "", ""
+        export.save(update_fields=["purged_at", "file_key", "query"])
         if had_file:
             record(EXPORT_EXPIRED, actor=actor, subject=export, data={"name": export.name}, person=_asker(export))
     return export

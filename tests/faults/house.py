@@ -37,10 +37,10 @@ class House:
     worker: Running
     relay: Running
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Processes, **variables: str) -> None:
         self._processes = processes
         self._port = free_port()
-        self._variables = {"RATE_LIMIT_SCALE": FREE_OF_LIMITS, "IDEMPOTENCY_LEASE": LEASE}
+        self._variables = {"RATE_LIMIT_SCALE": FREE_OF_LIMITS, "IDEMPOTENCY_LEASE": LEASE, **variables}
         self.kills: Counter[str] = Counter()
 
     @property

@@ -1,0 +1,134 @@
+"""What follows the log survives kill -9: the index has no document missing, stale or too many; who is to be told is
+told at least once, and each telling bears one id by which a second one is known."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from accounts.actors import actor_of_user
+from accounts.models import Organization, User
+from audit.models import Event, Follower, Tree, Unsealed
+from billing.models import Customer, Invoice, Payment, Product, Subscription
+from core import clock
+from notifications.models import Mail, Notification
+from notifications.preferences import Choice
+from notifications.services import preferences
+from notifications.states import MailChoice
+from search.models import IndexedDocument
+from tests.billing import factories
+from tests.faults import effects
+from tests.faults.business import Business
+from tests.faults.house import House, eventually, own_servers
+from tests.faults.receivers import Mailbox
+from tests.faults.test_under_fire import MANY, ROUNDS, SEED, say
+from tests.support.processes import Processes
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
+
+# Followers run in the relay; what they order is done by the worker; Valkey only carries it.
+VICTIMS = ("relay", "relay", "worker", "worker child", "valkey")
+TOLD = ("billing.invoice.finalized", "billing.payment.succeeded", "billing.payment.failed")
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(SEED)
+
+
+@pytest.fixture
+def mailbox(chance: random.Random) -> Iterator[Mailbox]:
+    found = Mailbox(chance)
+    yield found
+    found.close()
+
+
+def test_what_follows_the_log_survives_whatever_is_killed(
+    processes: Processes, chance: random.Random, mailbox: Mailbox, owner: User, organization: Organization
+) -> None:
+    own_servers()
+    say(f"seed {SEED}, {ROUNDS} rounds")
+    wants_mails_at_once(owner)
+    house = House(processes, MAIL_URL=mailbox.url)
+    house.start_workers()
+    eventually(lambda: Follower.objects.filter(name="notifications.inbox").exists(), "the followers", 30)
+    eventually(is_followed, "the beginning", 30)
+    business = Business(
+        actor_of_user(owner), organization, factories.entity(), factories.price(), most=12 * ROUNDS
+    ).start()
+    try:
+        for _ in range(ROUNDS):
+            time.sleep(chance.uniform(0.1, 2.0))
+            house.kill(chance.choice(VICTIMS))
+    finally:
+        told = business.stop()
+    assert not business.faults
+    if ROUNDS < MANY:
+        house.forget_leases_of_the_dead()
+    drained = eventually(is_done, "the end of all work", 240, left_over)
+    say(f"{dict(house.kills)}; {told} stories, {Event.objects.count()} events, drained in {drained:.0f} s")
+    check_index(processes)
+    check_mails(mailbox, owner, organization)
+    effects.check_everything()
+
+
+def wants_mails_at_once(person: User) -> None:
+    at_once = {kind: Choice(True, MailChoice.IMMEDIATELY) for kind in ("receipts", "billing")}
+    preferences.change(actor=actor_of_user(person), choices=at_once, now=clock.now())
+
+
+def is_followed() -> bool:
+    """Whether every follower has read the whole log, and none stands still."""
+    size = Tree.objects.values_list("size", flat=True).get()
+    return not Unsealed.objects.exists() and not Follower.objects.exclude(position=size, state="running").exists()
+
+
+def is_done() -> bool:
+    return is_followed() and effects.is_drained() and not Mail.objects.filter(state="queued").exists() and is_followed()
+
+
+def left_over() -> dict[str, Any]:
+    return {
+        **effects.left_over(),
+        "followers": list(Follower.objects.values("name", "position", "state", "failures", "error")),
+        "mails": Mail.objects.filter(state="queued").count(),
+    }
+
+
+def check_index(processes: Processes) -> None:
+    """Each object has its document, as it stands now, and no document is of an object that is not there."""
+    found = {kind: dict[UUID, tuple[str, int]]() for kind in IndexedDocument.objects.values_list("type", flat=True)}
+    for kind, key, title, version in IndexedDocument.objects.values_list("type", "object_id", "title", "version"):
+        found[kind][key] = (title, version)
+    named = {row.pk: (row.name, row.version) for row in Customer.objects.all()}
+    assert found["customer"] == named
+    assert all(name.endswith(" & Daughters") for name, _ in named.values())
+    # What a test makes directly, without an event, cannot be followed.
+    products = Product.objects.filter(name__contains="ffer ")
+    assert found["product"] == {row.pk: (row.name, row.version) for row in products}
+    for kind, model in (("subscription", Subscription), ("invoice", Invoice), ("payment", Payment)):
+        versions = dict(model._base_manager.values_list("pk", "version"))
+        assert {key: version for key, (_, version) in found[kind].items()} == versions
+
+
+def check_mails(mailbox: Mailbox, person: User, organization: Organization) -> None:
+    """One notification for each event that is told, one mail for each, each delivered and known by one Message-ID."""
+    events = Event.objects.filter(type__in=TOLD, organization_id=organization.pk)
+    told = Notification.objects.filter(person=person, template__in=TOLD)
+    assert sorted(told.values_list("event_id", flat=True)) == sorted(events.values_list("pk", flat=True))
+    mails = {mail.public_id: mail for mail in Mail.objects.all()}
+    assert {mail.state for mail in mails.values()} == {"sent"}
+    assert {mail.notification_id for mail in mails.values()} >= set(told.values_list("pk", flat=True))
+    came = {key: found for key, found in mailbox.came.items() if found[0]["X-Countinghouse-Mail"]}
+    assert {found[0]["X-Countinghouse-Mail"] for found in came.values()} == set(mails)
+    assert len(came) == len(mails), "a mail that came twice came under one Message-ID"
+    for found in came.values():
+        assert len({each["X-Countinghouse-Mail"] for each in found}) == 1
+        assert len({each["Subject"] for each in found}) == 1, "and said the same"
+    twice = sum(len(found) > 1 for found in came.values())
+    say(f"{len(mails)} mails, {twice} of them came more than once")

@@ -40,7 +40,7 @@ class LocalProvider:
             return local_write.write(cursor, kind, documents, gone, stamp)
 
     def find(self, query: Query) -> Found:
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
             return local_find.find(cursor, query)
 
     def stored(self, kind: str, ids: Sequence[UUID]) -> Mapping[UUID, Stored]:

@@ -18,7 +18,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,6 +34,8 @@ MOST_WORDS = 24
 MOST_EXPANSIONS = 1000
 _MISSPELLINGS = 50
 _SHORTEST_KEY = 2
+_LONGEST_KEY = 300
+_PROBE = 3  # looking a word up in one document costs as much as reading so many entries in a row
 _SHORTEST_PART = 3
 _HIGHEST = "\U0010ffff"  # in the order of bytes every text that begins with x lies between x and x + this
 
@@ -44,28 +46,31 @@ _WHOLE_KEY, _BEGINNING_OF_KEY = 1000.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One word of the vocabulary that is looked for, for the n-th word of the question."""
+    """One word of the vocabulary that is looked for, for the n-th word of the question; it has that many entries."""
 
     text: str
     number: int
+    documents: int
     place: int
     weight: float
 
 
 def find(cursor: Any, query: Query) -> Found:
-    """Answer `query`. No word and no key: nothing is found."""
-    asked = question(query)
-    key = analysis.key(query.text)[:300]
-    wanted, average = _vocabulary(cursor, asked, query) if asked else ([], 1.0)
-    has_key = len(key) >= _SHORTEST_KEY and query.needs_all
+    """Answer `query` in the open transaction. No word and no key: nothing is found."""
     if not query.scope.grants and not query.scope.public_types:
         return Found()
-    if not wanted and not has_key:
+    asked = question(query)
+    key = analysis.key(query.text)[:_LONGEST_KEY] if query.needs_all else ""
+    words = _vocabulary(cursor, asked, key if len(key) >= _SHORTEST_KEY else "", query)
+    has_all = len({each.place for each in words.wanted}) == len(asked)
+    if not has_all and query.needs_all:
+        words = replace(words, wanted=[])
+    if not words.wanted and not words.has_keys:
         return Found()
-    sql, parameters = _statement(query, wanted, average, len(asked), key if has_key else "")
+    sql, parameters = _statement(query, words, (1 << len(asked)) - 1, key if words.has_keys else "")
     cursor.execute(sql, parameters)
     page, counts = (json.loads(text) if text else [] for text in cursor.fetchone())
-    return _found(query, page, counts, wanted)
+    return _found(query, page, counts, words.wanted)
 
 
 def question(query: Query) -> list[Word]:
@@ -84,12 +89,40 @@ _HAS = """(SELECT %s, 3, id, text, documents FROM search_term WHERE text LIKE %s
 ORDER BY documents DESC, id LIMIT 1000)"""
 _IS_LIKE = """(SELECT %s, 4, id, text, documents FROM search_term WHERE text %% %s
 ORDER BY similarity(text, %s) DESC, id LIMIT 50)"""
-_CORPUS = "SELECT -1, 0, 0, total_length::text, documents FROM search_corpus"
+# Sums over as many as all documents stay in memory; for this transaction only.
+_CORPUS = """SELECT -1, 0, length(set_config('work_mem', '64MB', true)), total_length::text, documents
+FROM search_corpus"""
+_ALLOWED = "SELECT -2, 0, 0, '', count(*) FROM search_document AS document WHERE "
+_KEYS = "SELECT -3, 0, 0, '', 1 WHERE EXISTS (SELECT FROM search_key WHERE text >= %s AND text < %s)"
 
 
-def _vocabulary(cursor: Any, asked: list[Word], query: Query) -> tuple[list[Wanted], float]:
-    """Return the words of the vocabulary that answer the question's, weighted, and the average length of documents."""
-    parts, parameters = [_CORPUS], []
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is looked for; the average length of documents; how many documents the asker may find (None: it is not
+    bounded); whether any key begins like the question."""
+
+    wanted: list[Wanted]
+    average: float
+    allowed: int | None
+    has_keys: bool
+
+    @property
+    def entries(self) -> int:
+        """How many entries of the index all wanted words have."""
+        return sum(each.documents for each in self.wanted)
+
+
+def _vocabulary(cursor: Any, asked: list[Word], key: str, query: Query) -> _Words:
+    """Look the question's words up, weighted, with what else must be known to rank."""
+    parts = [_CORPUS]
+    parameters: list[Any] = []
+    is_bounded = all(grant.organizations is not None for grant in query.scope.grants)
+    if is_bounded:
+        condition, parameters = _allowed(query.scope)
+        parts.append(_ALLOWED + condition)
+    if key:
+        parts.append(_KEYS)
+        parameters += [key, key + _HIGHEST]
     for place, word in enumerate(asked):
         parts.append(_WHOLE)
         parameters += [place, word.stem]
@@ -101,13 +134,15 @@ def _vocabulary(cursor: Any, asked: list[Word], query: Query) -> tuple[list[Want
             parameters += [place, f"%{word.folded}%", place, word.stem, word.stem]
     cursor.execute(" UNION ALL ".join(parts), parameters)
     rows = cursor.fetchall()
-    documents, total = next((each[4], int(each[3])) for each in rows if each[0] < 0)
+    documents, total = next((each[4], int(each[3])) for each in rows if each[0] == -1)
     best: dict[tuple[int, int], Wanted] = {}
     for place, kind, number, text, frequency in rows:
         share = _share(kind, asked[place], text) if place >= 0 else 0.0
         if share > 0 and (place, number) not in best:
-            best[place, number] = Wanted(text, number, place, share * _idf(documents, frequency))
-    return list(best.values()), total / documents if documents and total else 1.0
+            best[place, number] = Wanted(text, number, frequency, place, share * _idf(documents, frequency))
+    allowed = next((each[4] for each in rows if each[0] == -2), None)
+    average = total / documents if documents and total else 1.0
+    return _Words(list(best.values()), average, allowed, any(each[0] == -3 for each in rows))
 
 
 def _idf(documents: int, frequency: int) -> float:
@@ -157,46 +192,85 @@ _COUNTS = """(SELECT json_agg(json_build_array(type, facets, number)) FROM (
     SELECT type, facets, count(*) AS number FROM ranked GROUP BY type, facets) AS counted)::text"""
 
 
-def _statement(query: Query, wanted: list[Wanted], average: float, places: int, key: str) -> tuple[str, list[Any]]:
+def _statement(query: Query, words: _Words, needed: int, key: str) -> tuple[str, list[Any]]:
     """Return the one statement that finds, ranks, pages and counts, and its parameters."""
     allowed, allowed_parameters = _allowed(query.scope)
-    found, parameters = _candidates(query, wanted, average, places, key)
+    found, parameters = _candidates(query, words, needed, key)
     page, page_parameters = _page(query)
+    having = f"HAVING bit_or(place) & {needed} = {needed}" if query.needs_all and needed > 1 else ""
     sql = f"""
-WITH {found},
-ranked AS MATERIALIZED (
+WITH found (document, score) AS (
+    SELECT document, sum(score) FROM ({found}) AS entry
+    GROUP BY document {having}),
+ranked AS (
     SELECT document.key, document.type, document.object_id, document.facets,
-        (sum(found.score) * {MILLION})::bigint AS score
-    FROM found JOIN search_document AS document ON document.key = found.document
-    WHERE {allowed} GROUP BY document.key)
+        (found.score * {MILLION})::bigint AS score
+    FROM found JOIN search_document AS document ON document.key = found.document WHERE {allowed})
 SELECT ({page})::text, {_COUNTS if query.with_counts else "NULL"}
 """  # noqa: S608  (made of constants; what was asked travels as parameters)
     return sql, [*parameters, *allowed_parameters, *page_parameters]
 
 
-def _candidates(query: Query, wanted: list[Wanted], average: float, places: int, key: str) -> tuple[str, list[Any]]:
-    """Documents with their scores: by words (all of them, unless any will do), and by a key that begins so."""
-    parts, parameters = [], []
-    answered = {each.place for each in wanted}
-    if wanted and (len(answered) == places or not query.needs_all):
-        needed = (1 << places) - 1 if query.needs_all else 0
+def _candidates(query: Query, words: _Words, needed: int, key: str) -> tuple[str, list[Any]]:
+    """What each entry of the index adds to a document's score, and which word of the question it answers: entries of
+    the words, and of keys that begin like the whole question, which answer all of it."""
+    parts: list[str] = []
+    parameters: list[Any] = []
+    if words.wanted:
+        numbers, places, weights = _columns(words.wanted)
+        condition, more = _only_where_possible(query, words)
+        # No join: with the list as a constant the planner knows how many entries there are. In a rising list the bucket
+        # of a number that stands in it is its place.
         parts.append(f"""
-    SELECT posting.document, sum(wanted.weight * posting.frequency * {K1 + 1}
-        / (posting.frequency + {K1} * ({1 - B} + {B} * posting.length / %s::float8))) AS score
-    FROM unnest(%s::int[], %s::int[], %s::float8[]) AS wanted (term, place, weight)
-    JOIN search_posting AS posting ON posting.term = wanted.term
-    GROUP BY posting.document HAVING bit_or(wanted.place) & {needed} = {needed}""")  # noqa: S608
-        parameters += [
-            average, [each.number for each in wanted], [1 << each.place for each in wanted],
-            [each.weight for each in wanted],
-        ]  # fmt: skip
+    SELECT document, (%s::int[])[bucket] AS place, (%s::float8[])[bucket] * frequency * {K1 + 1}
+        / (frequency + {K1} * ({1 - B} + {B} * length / %s::float8)) AS score
+    FROM (SELECT *, width_bucket(term, %s::int[]) AS bucket FROM search_posting
+        WHERE term = ANY(%s::int[]){condition}) AS posting""")  # noqa: S608
+        parameters += [places, weights, words.average, numbers, numbers, *more]
     if key:
         parts.append(f"""
-    SELECT document, CASE WHEN bool_or(text = %s) THEN {_WHOLE_KEY} ELSE {_BEGINNING_OF_KEY} END::float8
+    SELECT document, {needed} AS place,
+        CASE WHEN bool_or(text = %s) THEN {_WHOLE_KEY} ELSE {_BEGINNING_OF_KEY} END::float8 AS score
     FROM search_key WHERE text >= %s AND text < %s GROUP BY document""")  # noqa: S608
         parameters += [key, key, key + _HIGHEST]
-    nothing = "SELECT 0 AS document, 0::float8 AS score WHERE false"
-    return f"found (document, score) AS ({' UNION ALL '.join(parts) or nothing})", parameters
+    return " UNION ALL ".join(parts), parameters
+
+
+def _columns(wanted: list[Wanted]) -> tuple[list[int], list[int], list[float]]:
+    """The words' numbers, rising and each once; which places of the question each answers (bits); what each counts."""
+    places: dict[int, int] = {}
+    weights: dict[int, float] = {}
+    for each in wanted:
+        places[each.number] = places.get(each.number, 0) | 1 << each.place
+        weights[each.number] = weights.get(each.number, 0.0) + each.weight
+    numbers = sorted(places)
+    return numbers, [places[number] for number in numbers], [weights[number] for number in numbers]
+
+
+def _only_where_possible(query: Query, words: _Words) -> tuple[str, list[Any]]:
+    """Where few documents come into question beside the entries of all words, look the words up in these alone: those
+    that the asker may find (an organisation does not pay for the size of its neighbours), or those that have the
+    rarest word (all must be there)."""
+    ways: list[tuple[int, str, list[Any]]] = []
+    if words.allowed is not None:
+        condition, parameters = _allowed(query.scope)
+        ways.append((words.allowed, f"SELECT key FROM search_document AS document WHERE {condition}", parameters))  # noqa: S608
+    if query.needs_all:
+        entries, numbers = _rarest(words.wanted)
+        ways.append((entries, "SELECT document FROM search_posting WHERE term = ANY(%s::int[])", [numbers]))
+    number, sql, parameters = min(ways, key=lambda way: way[0], default=(words.entries, "", []))
+    if number * len(words.wanted) * _PROBE > words.entries:
+        return "", []
+    return f" AND search_posting.document = ANY(ARRAY({sql}))", parameters
+
+
+def _rarest(wanted: list[Wanted]) -> tuple[int, list[int]]:
+    """Return how many entries the rarest word of the question has, and its numbers in the vocabulary."""
+    places: dict[int, list[Wanted]] = {}
+    for each in wanted:
+        places.setdefault(each.place, []).append(each)
+    rarest = min(places.values(), key=lambda those: sum(each.documents for each in those))
+    return sum(each.documents for each in rarest), sorted(each.number for each in rarest)
 
 
 def _allowed(scope: Scope) -> tuple[str, list[Any]]:

@@ -85,12 +85,12 @@ def best_of_each(*, actor: Actor, q: str, limit: int) -> dict[str, list[Hit]]:
     for is_relaxed in (False, True):
         asked = replace(query, is_relaxed=is_relaxed)
         found = index().find(asked)
-        if is_relaxed and not hits and not found.matches:
-            break
         for match in found.matches:
             of_kind = hits.setdefault(match.type, {})
             if len(of_kind) < limit:
                 of_kind.setdefault(match.document.id, _hit(match, asked, found))
+        if sum(map(len, hits.values())) >= limit:
+            break
     return {kind: list(found.values()) for kind, found in hits.items()}
 
 

@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/v1/", include("core.jobs.api")),
     path("api/v1/", include("core.streams.api")),
     path("api/v1/", include("audit.api.urls")),
+    path("api/v1/", include("search.api.urls")),
     path("api/v1/", include("notifications.api.urls")),
     *notifications.pages,
     *accounts.well_known,

@@ -6,22 +6,14 @@ skipped or shown twice while others come and go. It is bound to the address, the
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework.pagination import BasePagination
 
+from core.api.cursors import Position, bad_cursor, link, read_cursor, scope_of
 from core.api.replies import Reply
 from core.errors import InvalidInput
 from core.keyset import after, key_of
@@ -29,17 +21,7 @@ from core.reading import read
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
-PARAMETERS = frozenset({"limit", "cursor", "include_total"})
-_SIGNATURE_BYTES = 16
 _LIMIT_DIGITS = 9  # Python refuses to read numbers of thousands of digits
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a page begins: the sort key of the row beside it; `is_backward` looks the other way."""
-
-    key: tuple[Any, ...]
-    is_backward: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +49,8 @@ class CursorPage(BasePagination):
         never null, and the last one is unique. Raises `InvalidInput` for wrong parameters."""
         query = request.GET
         limit = _limit(query.get("limit"))
-        scope = _scope(request, ordering)
-        position = _read(query["cursor"], scope, len(ordering)) if "cursor" in query else None
+        scope = scope_of(request, ordering)
+        position = read_cursor(query["cursor"], scope, len(ordering)) if "cursor" in query else None
         is_backward = position is not None and position.is_backward
         total = queryset.count() if _flag(query.get("include_total")) else None
         rows = read(_beside(queryset, ordering, position)[: limit + 1])
@@ -80,8 +62,8 @@ class CursorPage(BasePagination):
         has_previous = bool(rows) and (has_more if is_backward else position is not None)
         return Page(
             rows=rows,
-            next=_link(request, Position(key_of(rows[-1], ordering), False), scope) if has_next else None,
-            previous=_link(request, Position(key_of(rows[0], ordering), True), scope) if has_previous else None,
+            next=link(request, Position(key_of(rows[-1], ordering), False), scope) if has_next else None,
+            previous=link(request, Position(key_of(rows[0], ordering), True), scope) if has_previous else None,
             total=total,
         )
 
@@ -148,71 +130,8 @@ def _beside(queryset: QuerySet[Any], ordering: tuple[str, ...], position: Positi
     try:
         return queryset.filter(after(order, position.key))
     except (ValueError, TypeError):
-        raise _bad_cursor() from None
+        raise bad_cursor() from None
 
 
 def _reversed(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
-
-
-# --- the cursor: base64url(signature + JSON) -------------------------------------------------------------------------
-
-
-def _scope(request: HttpRequest, ordering: tuple[str, ...]) -> str:
-    """What a cursor is bound to: address, filters, order. The size of the page may change on the way."""
-    filters = sorted(
-        (name, value) for name, values in request.GET.lists() for value in values if name not in PARAMETERS
-    )
-    return json.dumps([request.path, filters, ordering])
-
-
-def _signature(payload: bytes, scope: str) -> bytes:
-    key = hashlib.sha256(b"countinghouse.cursor" + settings.SECRET_KEY.encode()).digest()
-    return hmac.new(key, scope.encode() + b"\n" + payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
-
-
-def _link(request: HttpRequest, position: Position, scope: str) -> str:
-    payload = json.dumps(
-        {"k": [_pack(value) for value in position.key], "b": int(position.is_backward)}, separators=(",", ":")
-    ).encode()
-    cursor = base64.urlsafe_b64encode(_signature(payload, scope) + payload).rstrip(b"=").decode()
-    kept = [(name, value) for name, values in request.GET.lists() for value in values if name != "cursor"]
-    return f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}"
-
-
-def _read(cursor: str, scope: str, length: int) -> Position:
-    try:
-        raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-    except ValueError:
-        raise _bad_cursor() from None
-    signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-    if not hmac.compare_digest(signature, _signature(payload, scope)):
-        raise _bad_cursor()
-    content = json.loads(payload)
-    if len(content["k"]) != length:
-        raise _bad_cursor()
-    return Position(tuple(_unpack(value) for value in content["k"]), bool(content["b"]))
-
-
-def _bad_cursor() -> InvalidInput:
-    return InvalidInput.at(
-        "?cursor", "This cursor was not made for this list with these filters. Begin without one.", "invalid_cursor"
-    )
-
-
-def _pack(value: Any) -> Any:
-    if isinstance(value, UUID):
-        return ["u", value.hex]
-    if isinstance(value, datetime):
-        return ["t", value.isoformat()]
-    if isinstance(value, date):
-        return ["d", value.isoformat()]
-    return value
-
-
-def _unpack(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    kind, text = value
-    readers: dict[str, Callable[[str], Any]] = {"u": UUID, "t": datetime.fromisoformat, "d": date.fromisoformat}
-    return readers[kind](text)

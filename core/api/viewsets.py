@@ -10,9 +10,10 @@ from rest_framework.viewsets import GenericViewSet
 from core import ids
 from core.access import visible
 from core.api import operations
+from core.api.cursors import PARAMETERS
 from core.api.filters import FilterBackend, filtered
 from core.api.operations import Operation, command_action, operation
-from core.api.pagination import PARAMETERS, CursorPage
+from core.api.pagination import CursorPage
 from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.serializers import EntitySerializer

@@ -8,13 +8,13 @@ from uuid import UUID
 from audit.following import follower
 from audit.models import Event
 from search.documents import DocumentType
+from search.selectors.state import FOLLOWER
 from search.services import indexing
 
-NAME = "search.index"
 BATCH = 500
 
 
-@follower(NAME, batch=BATCH)
+@follower(FOLLOWER, batch=BATCH)
 def follow(events: list[Event]) -> None:
     """Index what the events touched, each object once for a whole batch. An event that comes twice changes nothing."""
     for kind in indexing.kinds():

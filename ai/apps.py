@@ -6,4 +6,8 @@ class AiConfig(AppConfig):
     verbose_name = "Assistant"
 
     def ready(self) -> None:
-        from ai import events, permissions  # noqa: F401  (declares them)
+        from ai import documents, events, permissions, providers, streams, tasks  # noqa: F401  (declares them)
+        from core.schedules import schedule
+
+        schedule("ai.give_up_lost", kind="ai.give_up_lost", cron="* * * * *")
+        schedule("ai.publish_help_pages", kind="ai.publish_help_pages", cron="*/10 * * * *")

@@ -55,6 +55,7 @@ POLICIES: dict[str, Policy] = {
         Policy("anonymous", 100, _QUARTER, longest_penalty=_QUARTER),  # per address
         Policy("user", 60, _MINUTE, longest_penalty=_MINUTE),  # per user, times the tier of the plan
         Policy("organization", 600, _MINUTE, longest_penalty=_MINUTE),  # all API keys of one organisation together
+        Policy("ask", 20, _MINUTE, longest_penalty=_MINUTE),  # questions to the assistant, per user or key
         Policy("sign_in_account", 5, _QUARTER, longest_penalty=_DAY, is_guard=True),  # failures, account + address
         Policy("sign_in_address", 20, _QUARTER, longest_penalty=_DAY, is_guard=True),  # failures, address
         Policy("sign_up_account", 5, _QUARTER, longest_penalty=_DAY, is_guard=True),

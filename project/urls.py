@@ -24,6 +24,8 @@ urlpatterns = [
     path("api/v1/", include("search.api.urls")),
     path("api/v1/", include("notifications.api.urls")),
     *notifications.pages,
+    path("api/v1/", include("ai.api.urls")),
+    path("help/", include("ai.help.views")),
     *accounts.well_known,
     *api.documentation,
     *api.unknown,

@@ -99,7 +99,7 @@ def _refuse(request: Request, claimed: Claim, error: AppError, declared: Operati
 
 
 def _complete(claimed: Claim, reply: HttpResponse, declared: Operation) -> None:
-    is_secret = declared.has_secret and reply.status_code < 400
+    is_secret = (declared.has_secret or getattr(reply, "_holds_secret", False)) and reply.status_code < 400
     idempotency.complete(
         claimed,
         status=reply.status_code,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -62,6 +62,7 @@ def operation(
     examples: list[OpenApiExample] | None = None,
     summary: str | None = None,
     operation_id: str | None = None,
+    others: Mapping[int, Any] | None = None,
 ) -> Callable[[F], F]:
     """Declare a method of a view (`post`, `create`, `partial_update`, …): `def cancel(self, request)`. Parts of the
     address are in `self.kwargs`, and are passed too when the method takes more than the request.
@@ -69,7 +70,7 @@ def operation(
     What the method returns is written by `response` with `status`, unless it is a reply already; a row gets its ETag.
     `query` is a serializer of the query parameters (`self.query()`). `has_secret` keeps the reply out of the store of
     idempotency keys: a replay is then told that it happened (409 `reply_not_kept`). `errors` are documented beside the
-    ones that every such route can answer.
+    ones that every such route can answer, `others` are further replies by status.
     """
 
     def decorate(function: F) -> F:
@@ -87,7 +88,7 @@ def operation(
         )
         described: Any = extend_schema(
             request=request,
-            responses={status: response},
+            responses={status: response, **(others or {})},
             parameters=[query] if query else None,
             examples=examples,
             summary=summary,

@@ -10,6 +10,7 @@ from typing import Any
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
 from accounts.services import api_keys, invitations, memberships
+from ai.services import questions
 from audit.models import Event
 from billing.models import BillingEntity, PaymentMethod
 from billing.services import payments, refunds
@@ -25,7 +26,7 @@ from notifications.states import DeliveryStatus
 from tests.billing import factories
 from tests.cast import PASSWORD, Api, new_person
 
-EVERY_SCOPE = ("accounts.*", "audit.*", "billing.*", "notifications.*")
+EVERY_SCOPE = ("accounts.*", "ai.*", "audit.*", "billing.*", "notifications.*")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             ),
             "api-keys": key_of(organization, owner)[0],
             "sessions": Session.objects.create(user=owner, last_used_at=now(), expires_at=now() + timedelta(days=1)),
+            "questions": questions.ask(actor=actor, text="Who are we?", operation_key=new_id().hex, now=now()),
             "jobs": jobs.enqueue("accounts.send_mail", {"private": "payload"}, actor=actor),
             "notifications": _told(owner),
             **webhooks_of(organization, actor),
@@ -132,6 +134,8 @@ def with_role(organization: Organization, role: Role) -> User:
 # What is sent to each operation that takes a body; `those` are ids by kind.
 Those = Mapping[str, str]
 BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
+    "ai_ask": lambda those: {"question": "Who are we?"},
+    "ai_questions_feedback": lambda those: {"feedback": "helpful"},
     "billing_entities_create": lambda those: {
         "legal_name": "Other",
         "country": "US",

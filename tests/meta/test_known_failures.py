@@ -17,6 +17,7 @@ BUILT: dict[str, list[str]] = {
     "a provider's rejection is shown with HTML entities and its own jargon": [
         "tests/billing/test_money_api.py::test_shows_what_the_provider_said_as_plain_text_in_a_field_of_its_own",
         "tests/billing/test_payments.py::test_keeps_a_decline_with_its_code",
+        "tests/ai/test_gemini.py::test_shows_a_rejection_as_plain_text_in_a_field_of_its_own",
     ],
     "an error after the reply was sent makes a second reply": [
         "tests/core/test_problems.py::test_tells_a_crash_in_one_reply_and_one_line",
@@ -30,6 +31,8 @@ BUILT: dict[str, list[str]] = {
     "a provider answers in a shape that is not expected": [
         "tests/core/test_outside.py::test_turns_an_answer_of_unknown_shape_into_a_clear_error",
         "tests/billing/test_money_api.py::test_says_502_when_the_provider_speaks_of_something_else",
+        "tests/ai/test_gemini.py::test_says_502_to_every_shape_that_was_not_expected",
+        "tests/ai/test_api.py::test_says_502_with_a_code_to_an_answer_of_unknown_shape",
     ],
     "a body is empty or of another shape": [
         "tests/core/test_problems.py::test_refuses_a_body_that_is_no_object",

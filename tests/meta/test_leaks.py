@@ -305,6 +305,7 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"webhooks_deliveries_{verb}": _ADMINS for verb in ("list", "retrieve", "replay")},
     **dict.fromkeys(("refunds_create", "billing_metrics_retrieve", "jobs_replay", "jobs_discard"), STAFF),
     **dict.fromkeys(("jobs_retrieve",), frozenset({Role.OWNER}) | STAFF),  # who asked for it
+    **dict.fromkeys(("ai_questions_retrieve", "ai_questions_feedback"), frozenset({Role.OWNER})),  # who asked, no staff
     **dict.fromkeys(("me_retrieve", "me_update", "invitations_accept", "organizations_create"), PEOPLE),
     **dict.fromkeys(("notifications_list", "notifications_summary", "notifications_mark_all_read"), PEOPLE),
     **{f"notifications_preferences_{verb}": PEOPLE for verb in ("retrieve", "update")},

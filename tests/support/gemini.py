@@ -133,6 +133,7 @@ class Gemini:
         self.asked: list[Asked] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hung up
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def answers(self, *replies: Reply) -> None:

@@ -45,6 +45,7 @@ class Command(BaseCommand):
         if is_empty and not options["no_demo"] and "demo" in get_commands():
             self.stdout.write("The database is empty: making demo data (--no-demo leaves it empty) ...")
             call_command("demo")
+        call_command("help_pages", verbosity=0)
         password = fresh_staff_password()
         connection.close()
         port = free_port(options["port"])

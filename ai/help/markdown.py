@@ -1,0 +1,140 @@
+"""docs/ read by markdown-it: as HTML for a page, and as plain text in sections, one for each heading.
+
+Raw HTML in a page is shown as text and never run; links that are no addresses are none (markdown-it refuses them).
+"""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from django.conf import settings
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ADDRESS: Final = "/help/"
+INDEXED: Final = ("tutorial", "how-to", "reference")
+_DEEPEST: Final = "h3"
+_NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
+_MARKDOWN_LINK = re.compile(r"^(?P<page>[\w./-]+)\.md(?P<anchor>#.*)?$")
+_IMAGE = re.compile(r"^[\w./-]+\.(png|svg)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands below one heading, up to the next. `page` is its path below docs/ without ".md"."""
+
+    page: str
+    anchor: str
+    title: str
+    page_title: str
+    body: str
+
+    @property
+    def id(self) -> UUID:
+        return uuid5(NAMESPACE_URL, f"countinghouse:{ADDRESS}{self.page}#{self.anchor}")
+
+
+def folder() -> Path:
+    return Path(settings.BASE_DIR) / "docs"
+
+
+def pages() -> dict[str, Path]:
+    """Return every page by its path below docs/ without ".md", sorted."""
+    root = folder()
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.md"))}
+
+
+@functools.cache
+def _reader() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def sections() -> list[Section]:
+    """Return the sections of the pages that answers are made from (tutorial, how-to, reference)."""
+    found = (_sections(page, path.read_text()) for page, path in pages().items() if page.split("/")[0] in INDEXED)
+    return [section for of_page in found for section in of_page]
+
+
+def as_html(page: str, source: str) -> tuple[str, str]:
+    """Return title and HTML of a page, with an anchor at each heading and its links led to the other pages."""
+    tokens = _reader().parse(source)
+    for token, anchor in _headings(tokens):
+        token.attrSet("id", anchor)
+    for token in tokens:
+        for inner in token.children or ():
+            _lead(inner, page)
+    title = next((_text(tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "heading_open"), page)
+    return title, _reader().renderer.render(tokens, _reader().options, {})
+
+
+def _sections(page: str, source: str) -> Iterator[Section]:
+    tokens = _reader().parse(source)
+    anchors = {id(token): anchor for token, anchor in _headings(tokens)}
+    starts = [at for at, token in enumerate(tokens) if token.type == "heading_open" and token.tag <= _DEEPEST]
+    page_title = _text(tokens[starts[0] + 1]) if starts else page
+    for place, at in enumerate(starts):
+        end = starts[place + 1] if place + 1 < len(starts) else len(tokens)
+        body = "\n\n".join(_blocks(tokens[at + 3 : end]))
+        title = _text(tokens[at + 1])
+        # The page's own heading needs no anchor: it is its top.
+        anchor = "" if place == 0 else anchors[id(tokens[at])]
+        if body:
+            yield Section(page, anchor, title if place == 0 else f"{page_title}: {title}", page_title, body)
+
+
+def _headings(tokens: Sequence[Token]) -> Iterator[tuple[Token, str]]:
+    """Yield each heading with its anchor, made as GitHub makes it; the second of a name ends in "-1"."""
+    seen: dict[str, int] = {}
+    for at, token in enumerate(tokens):
+        if token.type != "heading_open":
+            continue
+        anchor = _NOT_IN_ANCHORS.sub("", _text(tokens[at + 1]).lower()).replace(" ", "-")
+        count = seen.get(anchor, 0)
+        seen[anchor] = count + 1
+        yield token, f"{anchor}-{count}" if count else anchor
+
+
+def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield the blocks of a section as plain text: paragraphs, items, rows of tables (one line each), code."""
+    row: list[str] | None = None
+    for token in tokens:
+        if token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close" and row is not None:
+            yield " · ".join(cell for cell in row if cell)
+            row = None
+        elif token.type in ("fence", "code_block"):
+            yield token.content.strip("\n")
+        elif token.type == "inline" and (text := _text(token)):
+            if row is None:
+                yield text
+            else:
+                row.append(text)
+
+
+def _text(token: Token) -> str:
+    """Return the words of an inline token; the breaks of its lines are blanks."""
+    words = "".join(
+        " " if inner.type in ("softbreak", "hardbreak") else "" if inner.type == "image" else inner.content
+        for inner in token.children or ()
+    )
+    return " ".join(words.split())
+
+
+def _lead(token: Token, page: str) -> None:
+    """Lead a link to another page of docs/ to its address here, and an image to where it is served."""
+    name = {"link_open": "href", "image": "src"}.get(token.type, "")
+    target = str(token.attrGet(name) or "") if name else ""
+    here = posixpath.dirname(page)
+    link = _MARKDOWN_LINK.match(target)
+    if link is not None and name == "href":
+        token.attrSet(name, ADDRESS + posixpath.normpath(posixpath.join(here, link["page"])) + (link["anchor"] or ""))
+    elif _IMAGE.match(target) and name == "src":
+        token.attrSet(name, ADDRESS + posixpath.normpath(posixpath.join(here, target)))

@@ -57,6 +57,8 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
             Item("Dead letters", "report", "core_job", query="state__exact=dead", badge="dead_letters"),
             Item("Exports", "download", "core_export"),
             Item("Schedules", "schedule", "core_schedule"),
+            Item("Webhook endpoints", "webhook", "notifications_webhookendpoint"),
+            Item("Webhook deliveries", "outbox", "notifications_webhookdelivery"),
         ),
     ),
 )

@@ -142,21 +142,24 @@ def attempt(*, delivery_id: UUID, job_id: UUID, now: datetime) -> WebhookDeliver
     endpoint = delivery.endpoint
     if not endpoint.is_enabled or endpoint.deleted_at is not None:
         return _settle(delivery, job_id, lambda locked: finish(locked, DeliveryStatus.SKIPPED, now))
+    secrets = webhooks.secrets_of(endpoint, now)
+    if not secrets:
+        return _settle(delivery, job_id, lambda locked: finish(locked, DeliveryStatus.SKIPPED, now))  # just removed
     breaker = Breaker(f"webhook:{endpoint.pk}")
     try:
         leave = breaker.enter()
     except Open as fault:
         return _defer(delivery, job_id, now + timedelta(seconds=max(1.0, fault.seconds)))
-    answer = send(delivery, now)
+    answer = send(delivery, secrets, now)
     (breaker.bad if answer.is_outage else breaker.good)(leave)
     return _settle(delivery, job_id, lambda locked: _note(locked, answer, now))
 
 
-def send(delivery: WebhookDelivery, now: datetime, *, timeout: float | None = None) -> Answer:
-    """POST the delivery, signed for this moment. Changes nothing."""
+def send(delivery: WebhookDelivery, secrets: Sequence[str], now: datetime, *, timeout: float | None = None) -> Answer:
+    """POST the delivery, signed with `secrets` for this moment. Changes nothing."""
     body = encode(readable_payload(delivery.payload)).encode()
     headers = standard_webhooks.headers(
-        webhooks.secrets_of(delivery.endpoint, now),
+        secrets,
         message_id=delivery.payload["id"],
         timestamp=int(now.timestamp()),
         body=body,
@@ -245,9 +248,9 @@ def give_up(delivery: WebhookDelivery, ended: datetime) -> None:
     """No attempt is left. Writes `notifications.webhook_delivery.exhausted`."""
     finish(delivery, DeliveryStatus.FAILED, ended)
     data = {
-        "endpoint_id": ids.encode(WebhookEndpoint.id_prefix, delivery.endpoint_id),
+        "endpoint_id": delivery.endpoint_id,
         "event_type": delivery.event_type,
-        "event_id": delivery.payload["id"],
+        "event_id": delivery.event_id,
         "attempts": delivery.attempts,
         "outcome": delivery.last_outcome,
         "status_code": delivery.last_status_code,

@@ -44,7 +44,7 @@ def replay(*, actor: Actor, delivery: WebhookDelivery, now: datetime) -> Webhook
     delivery.next_attempt_at, delivery.finished_at = now, None
     delivery.save()
     after = {"status": delivery.status}
-    data = {"event_type": delivery.event_type, "event_id": delivery.payload["id"]}
+    data = {"event_type": delivery.event_type, "event_id": delivery.event_id}
     record(
         events.WEBHOOK_DELIVERY_REPLAYED,
         actor=actor,
@@ -70,7 +70,7 @@ def recover(*, actor: Actor, endpoint: WebhookEndpoint, since: datetime, now: da
     payload = {"endpoint_id": str(endpoint.pk), "since": since.isoformat(), "until": now.isoformat()}
     job = jobs.enqueue(RECOVER, payload, actor=actor, organization_id=endpoint.organization_id)
     count = webhooks.recoverable(endpoint, since, now).count()
-    data = {"since": since, "deliveries": count, "job_id": job.public_id}
+    data = {"since": since, "deliveries": count, "job_id": job.pk}
     record(events.WEBHOOK_ENDPOINT_RECOVERED, actor=actor, subject=endpoint, data=data, occurred_at=now)
     return job
 
@@ -98,14 +98,15 @@ def send_test(*, actor: Actor, endpoint: WebhookEndpoint, operation_key: str, no
     Writes `notifications.webhook_endpoint.tested`. Run again with one `operation_key` it returns the first result, and
     sends again only when the process died in between."""
     require(actor, "notifications.webhook_endpoint.manage", endpoint)
-    if endpoint.deleted_at is not None:
+    secrets = webhooks.secrets_of(endpoint, now)
+    if endpoint.deleted_at is not None or not secrets:
         raise NotFound("The webhook endpoint was removed.")
     delivery = WebhookDelivery.objects.filter(operation_key=operation_key, endpoint=endpoint).first()
     if delivery is None:
         delivery = _test_delivery(actor, endpoint, operation_key, now)
     if delivery.status in FINISHED:
         return delivery
-    answer = webhook_deliveries.send(delivery, now, timeout=_TEST_TIMEOUT)
+    answer = webhook_deliveries.send(delivery, secrets, now, timeout=_TEST_TIMEOUT)
     with transaction.atomic():
         delivery = delivery.refreshed_for_update()
         webhook_deliveries.note_attempt(delivery, answer, now)

@@ -24,9 +24,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 ROWS = 20_000
 
 
-def test_ends_with_one_file_and_one_event_when_the_worker_dies_in_the_middle(
-    processes: Processes, staff: User
-) -> None:
+def test_ends_with_one_file_and_one_event_when_the_worker_dies_in_the_middle(processes: Processes, staff: User) -> None:
     entity = factories.entity()
     Customer.objects.bulk_create(
         Customer(name=f"Customer {number}", email="c@example.com", currency="USD", billing_entity=entity)

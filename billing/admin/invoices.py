@@ -27,6 +27,7 @@ class InvoiceAdmin(EntityAdmin):
     search_help_text = "Invoice number or id"
     related = ("customer",)
     commands = INVOICE_COMMANDS
+    row_commands = ("void",)
     facts = (
         "invoice_number", "customer", "billing_entity", "reason", "collection", "finalized_at", "due_at", "paid_at",
         "voided_at", "uncollectible_at", "attempt_count", "last_failure_code",

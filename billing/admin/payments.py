@@ -57,6 +57,7 @@ class PaymentAdmin(TransferAdmin):
     search_help_text = "Id of the payment"
     related = ("customer", "payment_method")
     commands = PAYMENT_COMMANDS
+    row_commands = ("refund",)
     facts = ("customer", "billing_entity", "method", *_TRANSFER_FACTS, "created_at")
     empty = Empty("No payments yet", "A payment is made when an invoice is collected.", icon="credit_card")
 

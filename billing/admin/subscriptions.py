@@ -28,6 +28,7 @@ class SubscriptionAdmin(EntityAdmin):
     search_help_text = "Id or external id"
     related = ("customer", "pending_price__product")
     commands = SUBSCRIPTION_COMMANDS
+    row_commands = ("pause", "resume", "cancel")
     facts = (
         "customer", "plan", "started_at", "trial_end", "current_period_start", "current_period_end", "collection",
         "time_zone", "term", "paused_at", "suspended_at", "suspended_reason", "canceled_at", "ended_at",

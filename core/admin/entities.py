@@ -6,6 +6,7 @@ Staff change nothing by editing rows. They give commands (`core.admin.actions`) 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import unquote
@@ -47,16 +48,32 @@ class Site(Protocol):
     ) -> Sequence[TimelineEntry]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class RowCommands:
+    """What stands in the last column of a list, asked by the template for each row."""
+
+    model_admin: EntityAdmin
+    actor: Actor
+
+    def of(self, obj: Any) -> list[dict[str, CommandAction[Any] | str]]:
+        """The commands of one row."""
+        names = self.model_admin.row_commands
+        commands = [command for command in self.model_admin.commands if command.name in names]
+        return self.model_admin.offered_commands(commands, obj, self.actor)
+
+
 class EntityAdmin(ModelAdmin):
     """The admin of a table that only services change.
 
     `facts` names fields or methods shown on the object's page; `search_by` lookups that an index answers;
-    `commands` what may be done; `empty` what the list says while the table is empty.
+    `commands` what may be done; `row_commands` names those that stand beside each row of the list (their `is_offered`
+    asks no query); `empty` what the list says while the table is empty.
     """
 
     facts: ClassVar[Sequence[str]] = ()
     search_by: ClassVar[Sequence[str]] = ()
     commands: ClassVar[Sequence[CommandAction[Any]]] = ()
+    row_commands: ClassVar[Sequence[str]] = ()
     related: ClassVar[Sequence[str]] = ()
     empty: ClassVar[Empty] = Empty()
     has_timeline: ClassVar[bool] = True
@@ -129,7 +146,11 @@ class EntityAdmin(ModelAdmin):
         if any("\x00" in value for values in request.GET.lists() for value in values[1]):
             raise BadRequest("NUL cannot be part of a value.")
         own = {"empty": self.empty, "is_exportable": self.is_exportable}
-        return super().changelist_view(request, {**own, **(extra_context or {})})
+        page = super().changelist_view(request, {**own, **(extra_context or {})})
+        context = getattr(page, "context_data", None)
+        if context is not None and self.row_commands:
+            context["actions_row"] = RowCommands(self, self.admin_site.actor_of(request))
+        return page
 
     # The object's page
 
@@ -251,10 +272,7 @@ class EntityAdmin(ModelAdmin):
                 "states": list(self.get_states(obj)),
                 "public_id": getattr(obj, "public_id", ""),
                 "object_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk]),
-                "commands": [
-                    {"action": action, "url": self.command_url(obj, action)}
-                    for action in offered(self.commands, obj, actor)
-                ],
+                "commands": self.offered_commands(self.commands, obj, actor),
                 **context,
             },
         )
@@ -268,6 +286,12 @@ class EntityAdmin(ModelAdmin):
         return obj
 
     # Commands
+
+    def offered_commands(
+        self, commands: Sequence[CommandAction[Any]], obj: Any, actor: Actor
+    ) -> list[dict[str, CommandAction[Any] | str]]:
+        """Those of `commands` that the object's state and the actor's permissions allow, each with its address."""
+        return [{"action": one, "url": self.command_url(obj, one)} for one in offered(commands, obj, actor)]
 
     def command_url(self, obj: Any, action: CommandAction[Any]) -> str:
         return reverse(

@@ -8,7 +8,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from billing.models import Customer
+from billing.models import Customer, Subscription
+from billing.services import payments, refunds
+from core.actor import SYSTEM
 from core.admin import lists
 from core.admin.lists import BoundedPaginator
 from tests.billing import factories
@@ -28,9 +30,6 @@ def address(name: str, query: str = "") -> str:
 
 
 def fill(count: int) -> None:
-    from billing.services import payments, refunds
-    from core.actor import SYSTEM
-
     for _ in range(count):
         invoice = factories.invoice()
         payment = payments.create(actor=SYSTEM, invoice=invoice, operation_key=str(invoice.pk), now=factories.NOW)
@@ -139,3 +138,25 @@ def test_answers_no_filter_by_what_is_not_shown(query: str, desk: Client) -> Non
 
 def test_refuses_nul_in_a_filter(desk: Client) -> None:
     assert desk.get("/admin/billing/subscription/", {"status": "\x00"}).status_code == 400
+
+
+def test_offers_beside_each_row_what_its_state_allows(desk: Client) -> None:
+    running = factories.subscription(factories.customer())
+    ended = factories.subscription(factories.customer(), status="canceled", ended_at=factories.NOW)
+    page = desk.get(address("billing_subscription")).content.decode()
+
+    def do(obj: Subscription, name: str) -> str:
+        return reverse("admin:billing_subscription_command", args=[obj.pk, name])
+
+    assert [name for name in ("pause", "resume", "cancel") if do(running, name) in page] == ["pause", "cancel"]
+    assert not any(do(ended, name) in page for name in ("pause", "resume", "cancel", "reactivate"))
+    assert "What will happen" in desk.post(do(running, "pause"), {"reason": "Closed for the season"}).content.decode()
+    fill(1)
+    assert "/do/refund/" not in desk.get(address("billing_payment")).content.decode(), "all was given back"
+    kept = factories.invoice()
+    payments.create(actor=SYSTEM, invoice=kept, operation_key="kept", now=factories.NOW)
+    assert desk.get(address("billing_payment")).content.decode().count("/do/refund/") == 1
+    open_one = factories.invoice()
+    shown = desk.get(address("billing_invoice")).content.decode()
+    assert shown.count("/do/void/") == 1
+    assert str(open_one.pk) in shown

@@ -222,3 +222,21 @@ class ApiKey(Entity):
     def is_live(self, now: datetime) -> bool:
         """Whether it opens anything at `now`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+# The engine of relationship permissions keeps its tables beside its own code.
+from accounts.permissions.models import (  # noqa: E402
+    PermissionHop,
+    PermissionModel,
+    PermissionNode,
+    PermissionStore,
+    RelationTuple,
+)
+
+__all__ = [
+    "PermissionHop",
+    "PermissionModel",
+    "PermissionNode",
+    "PermissionStore",
+    "RelationTuple",
+]

@@ -1,0 +1,66 @@
+"""Run tests of permission models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.permissions import testing
+from accounts.permissions.language import Faulty
+
+
+class Command(BaseCommand):
+    help = (
+        "Run tests of permission models: OpenFGA's store files (*.fga.yaml) and conformance tests. Nothing is kept. "
+        "Exit code 0: all answers are right; 1: some are not; 2: a file cannot be read."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Test files.")
+        parser.add_argument("--json", action="store_true", help="Print one JSON document.")
+        parser.add_argument(
+            "--contextual", action="store_true", help="Store no tuples: bring them along with each question."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tests, unreadable = read(options["files"])
+        results = [testing.run(test, is_given=options["contextual"]) for test in tests]
+        failures = [failure for result in results for failure in result.failures]
+        asked = sum(result.asked for result in results)
+        failed = sum(1 for result in results if result.failures)
+        if options["json"]:
+            document = {
+                "tests": len(tests),
+                "tests_failed": failed,
+                "questions": asked,
+                "failures": [asdict(failure) for failure in failures],
+                "unreadable": unreadable,
+            }
+            self.stdout.write(json.dumps(document, indent=2))
+        else:
+            for line in [*unreadable, *map(str, failures)]:
+                self.stdout.write(self.style.ERROR(line))
+            right = len(tests) - failed
+            self.stdout.write(f"{right} of {len(tests)} tests passed, {asked} questions, {len(failures)} failures.")
+        if unreadable or failures:
+            sys.exit(2 if unreadable else 1)
+
+
+def read(files: Iterable[Path]) -> tuple[list[testing.Test], list[str]]:
+    """Return the tests of all files, and what cannot be read. Raises CommandError when a file is not there."""
+    tests: list[testing.Test] = []
+    unreadable: list[str] = []
+    for path in files:
+        if not path.is_file():
+            raise CommandError(f"There is no file {path}.")
+        try:
+            tests.extend(testing.read(path))
+        except (testing.UnreadableFile, Faulty) as error:
+            unreadable.append(f"{path.name}: {error}" if isinstance(error, Faulty) else str(error))
+    return tests, unreadable

@@ -1,0 +1,186 @@
+"""From a model to what the engine walks: nodes and hops.
+
+A *node* is a set of subjects of one object: a relation of a type, or an operand of `and` and `but not`. Within a node
+everything that only unites is dissolved: `define viewer: [user] or editor or viewer from parent` becomes one node whose
+*hops* lead to tuples of `viewer` and `editor` and, over tuples of `parent`, to other nodes. So a check is one walk
+over the graph of nodes, a level at a time, and only `and` and `but not` are questions of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from accounts.permissions.language.model import (
+    Computed,
+    Exclusion,
+    FromTupleset,
+    Intersection,
+    Model,
+    Relation,
+    Rewrite,
+    This,
+    Union,
+)
+
+
+class Kind(IntEnum):
+    """What a hop reads."""
+
+    SUBJECT = 0  # a tuple that names the subject: `user:ann`, or the very userset `group:eng#member` asked about
+    EVERYBODY = 1  # a tuple for `user:*`
+    USERSET = 2  # a tuple for `group:eng#member`: on to that node of that group
+    TUPLESET = 3  # a tuple of the tupleset: on to the node of the parent
+    OPERATOR = 4  # no tuple: an `and` or `but not` of the same object
+    SELF = 5  # no tuple: the userset `document:1#editor` is among the editors of document:1
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step from `node`; see `Kind`. `target` is the node it leads to."""
+
+    node: int
+    kind: Kind
+    object_type: str
+    relation: str = ""
+    subject_type: str = ""
+    subject_relation: str = ""
+    condition: str = ""
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`operator` is empty for a set, `&` for `and` and `-` for `but not`, whose operands are nodes."""
+
+    number: int
+    object_type: str
+    operator: str = ""
+    operands: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Program:
+    """A compiled model. `relations` leads from (type, relation) to its node; `conditional` are the nodes from which a
+    condition can be met, `reached` what each node can lead to (itself included)."""
+
+    nodes: list[Node] = field(default_factory=list)
+    hops: list[Hop] = field(default_factory=list)
+    relations: dict[tuple[str, str], int] = field(default_factory=dict)
+    reached: dict[int, frozenset[int]] = field(default_factory=dict)
+    conditional: frozenset[int] = frozenset()
+
+
+def compile_model(model: Model) -> Program:
+    """Compile a model that `language.check` found no fault with."""
+    compiler = _Compiler(model)
+    for definition in model.types.values():
+        for relation in definition.relations.values():
+            number = compiler.program.relations[definition.name, relation.name]
+            compiler.fill(number, definition.name, relation, relation.rewrite)
+    program = compiler.program
+    program.hops = list(dict.fromkeys(program.hops))
+    program.reached = _reached(program)
+    with_condition = {hop.node for hop in program.hops if hop.condition}
+    program.conditional = frozenset(number for number, found in program.reached.items() if found & with_condition)
+    return program
+
+
+class _Compiler:
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.program = Program()
+        self._operators: dict[tuple[str, str, int], int] = {}
+        for definition in model.types.values():
+            for relation in definition.relations.values():
+                self.program.relations[definition.name, relation.name] = self._node(definition.name)
+
+    def _node(self, object_type: str, operator: str = "", operands: Iterable[int] = ()) -> int:
+        number = len(self.program.nodes)
+        self.program.nodes.append(Node(number, object_type, operator, tuple(operands)))
+        return number
+
+    def _hop(self, node: int, kind: Kind, object_type: str, **rest: str | int | None) -> None:
+        self.program.hops.append(Hop(node, kind, object_type, **rest))  # type: ignore[arg-type]
+
+    def fill(self, node: int, object_type: str, relation: Relation, rewrite: Rewrite) -> None:
+        """Give `node` the hops of a rewrite that stands in `relation`, through all that it only unites."""
+        if rewrite is relation.rewrite:
+            self._hop(node, Kind.SELF, object_type, subject_type=object_type, subject_relation=relation.name)
+        self._walk(node, object_type, relation, rewrite, {relation.name} if rewrite is relation.rewrite else set())
+
+    def _walk(self, node: int, object_type: str, relation: Relation, rewrite: Rewrite, seen: set[str]) -> None:
+        match rewrite:
+            case This():
+                self._this(node, object_type, relation)
+            case Computed(name):
+                if name not in seen:
+                    seen.add(name)
+                    self._hop(node, Kind.SELF, object_type, subject_type=object_type, subject_relation=name)
+                    other = self.model.types[object_type].relations[name]
+                    self._walk(node, object_type, other, other.rewrite, seen)
+            case FromTupleset():
+                self._from_tupleset(node, object_type, rewrite)
+            case Union(operands):
+                for operand in operands:
+                    self._walk(node, object_type, relation, operand, seen)
+            case Intersection() | Exclusion():
+                target = self._operator(object_type, relation, rewrite)
+                self._hop(node, Kind.OPERATOR, object_type, target=target)
+
+    def _this(self, node: int, object_type: str, relation: Relation) -> None:
+        for restriction in relation.restrictions:
+            common = {
+                "relation": relation.name,
+                "subject_type": restriction.type,
+                "subject_relation": restriction.relation,
+                "condition": restriction.condition,
+            }
+            kind = Kind.EVERYBODY if restriction.is_wildcard else Kind.SUBJECT
+            self._hop(node, kind, object_type, **common)
+            if restriction.relation:
+                target = self.program.relations[restriction.type, restriction.relation]
+                self._hop(node, Kind.USERSET, object_type, **common, target=target)
+
+    def _from_tupleset(self, node: int, object_type: str, rewrite: FromTupleset) -> None:
+        for restriction in self.model.types[object_type].relations[rewrite.tupleset].restrictions:
+            target = self.program.relations.get((restriction.type, rewrite.relation))
+            if target is not None and not restriction.is_wildcard and not restriction.relation:
+                self._hop(
+                    node,
+                    Kind.TUPLESET,
+                    object_type,
+                    relation=rewrite.tupleset,
+                    subject_type=restriction.type,
+                    condition=restriction.condition,
+                    target=target,
+                )
+
+    def _operator(self, object_type: str, relation: Relation, rewrite: Intersection | Exclusion) -> int:
+        """The node of an operator: one for each place in the model, from wherever it is reached."""
+        key = (object_type, relation.name, id(rewrite))
+        if key not in self._operators:
+            operands = rewrite.children if isinstance(rewrite, Intersection) else (rewrite.base, rewrite.subtract)
+            numbers = [self._node(object_type) for _ in operands]
+            sign = "&" if isinstance(rewrite, Intersection) else "-"
+            self._operators[key] = self._node(object_type, sign, numbers)
+            for number, operand in zip(numbers, operands, strict=True):
+                self._walk(number, object_type, relation, operand, set())
+        return self._operators[key]
+
+
+def _reached(program: Program) -> dict[int, frozenset[int]]:
+    onward: dict[int, set[int]] = {node.number: set(node.operands) for node in program.nodes}
+    for hop in program.hops:
+        if hop.target is not None:
+            onward[hop.node].add(hop.target)
+    found = {}
+    for start in onward:
+        reached, waiting = {start}, [start]
+        while waiting:
+            new = onward[waiting.pop()] - reached
+            reached |= new
+            waiting.extend(new)
+        found[start] = frozenset(reached)
+    return found

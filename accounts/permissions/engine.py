@@ -1,0 +1,229 @@
+"""The local provider: models, tuples and questions inside PostgreSQL, in the transaction of whoever asks.
+
+A check is one statement; with conditions on the way it is two: which can be met, then the answer. What a request brings
+along (`given`) is read beside the stored tuples and written nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, TypeAlias
+
+from django.db import DatabaseError, connection, transaction
+
+from accounts.permissions import conditions, tuples
+from accounts.permissions.compiler import Program, compile_model
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language import Faulty, check, to_json
+from accounts.permissions.language.model import Model
+from accounts.permissions.models import (
+    PermissionHop,
+    PermissionModel,
+    PermissionNode,
+    PermissionStore,
+    RelationTuple,
+)
+from accounts.permissions.tuples import Object, Subject, Tuple
+
+Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
+_NO_VALUE, _TOO_COMPLEX = 4, 5
+_STATES: Final = {"PE004": _NO_VALUE, "PE005": _TOO_COMPLEX}
+
+
+def save_model(store: PermissionStore, model: Model) -> Engine:
+    """Keep a model as the store's newest and return the engine that answers by it. Raises Faulty."""
+    faults = [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
+    if faults:
+        raise Faulty(faults)
+    program = compile_model(model)
+    nodes: dict[str, dict[str, int]] = {}
+    for (object_type, relation), number in program.relations.items():
+        nodes.setdefault(object_type, {})[relation] = number
+    with transaction.atomic():
+        row = PermissionModel.objects.create(store=store, document=to_json(model), nodes=nodes)
+        PermissionNode.objects.bulk_create(
+            PermissionNode(
+                model=row,
+                number=node.number,
+                object_type=node.object_type,
+                operator=node.operator,
+                operands=list(node.operands),
+            )
+            for node in program.nodes
+            if node.operator
+        )
+        PermissionHop.objects.bulk_create(PermissionHop(model=row, **asdict(hop)) for hop in program.hops)
+    return Engine(store.pk, row.pk, model, program)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What the request brings along: tuples that hold for it alone, and parameters of conditions."""
+
+    given: tuple[Tuple, ...]
+    context: Mapping[str, Any]
+
+    @property
+    def suffix(self) -> str:
+        return "_given" if self.given else ""
+
+    @property
+    def rows(self) -> str | None:
+        return json.dumps([one.row() for one in self.given]) if self.given else None
+
+
+@dataclass(slots=True)
+class Engine:
+    """Answers by one model over the tuples of one store."""
+
+    store_id: int
+    model_id: int
+    model: Model
+    program: Program
+    always_given: tuple[Tuple, ...] = ()  # brought along with every question: what if these were written?
+    _compiled: dict[str, conditions.Compiled] = field(default_factory=dict)
+
+    # questions
+
+    def check(
+        self, subject: str, relation: str, target: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> bool:
+        """Return whether `subject` has `relation` to the object `target`. Raises Refused: a type or relation that is
+        not in the model, a condition without its parameters (2000), a tuple given that the model does not allow (2027),
+        more than 25 tuples in a row (2002)."""
+        wanted, asker = Object.parse(target), Subject.parse(subject)
+        node = self._node(wanted.type, relation, Code.VALIDATION, Code.VALIDATION)
+        self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
+        question = self._question(given, context)
+        truth = self._truth(question, node, "permission_conditions", [node, wanted.id])
+        rows = self._rows(
+            question, "permission_check", [node, wanted.id, asker.type, asker.id, asker.relation], truth, "'{}', 0"
+        )
+        return _yes_or_no(rows[0][0])
+
+    def list_objects(
+        self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[str]:
+        """Return every object of a type to which `subject` has `relation`, in the order of their ids: all of them,
+        whatever their number. Raises Refused as `check` does, 2021 and 2022 for what is not in the model."""
+        asker = Subject.parse(subject)
+        node = self._node(of_type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
+        question = self._question(given, context)
+        values = [sorted(self.program.reached[node]), asker.type, asker.id, asker.relation]
+        truth = self._truth(question, node, "permission_conditions_back", values)
+        found = self._rows(question, "permission_objects", [node, *values], truth)
+        return [f"{of_type}:{object_id}" for object_id, answer in found if _yes_or_no(answer)]
+
+    def list_users(
+        self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[str]:
+        """Return every subject of a kind (`user`, `group#member`) that has `relation` to the object `target`, in
+        order; `user:*` stands for everybody. Raises Refused as `list_objects` does."""
+        wanted = Object.parse(target)
+        node = self._node(wanted.type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        of_type, _, of_relation = kind.partition("#")
+        self._check_subject(Subject(of_type, "", of_relation), Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        question = self._question(given, context)
+        truth = self._truth(question, node, "permission_conditions", [node, wanted.id])
+        found = self._rows(question, "permission_subjects", [node, wanted.id, of_type, of_relation], truth)
+        return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
+
+    # tuples
+
+    def write(self, written: Sequence[Tuple]) -> int:
+        """Store tuples and return how many were not there before. Raises Refused (2027) and stores nothing when the
+        model does not allow one."""
+        for one in written:
+            tuples.check(self.model, one, Code.INVALID_TUPLE)
+        rows = [RelationTuple(store_id=self.store_id, **one.row()) for one in written]
+        before = RelationTuple.objects.filter(store_id=self.store_id).count()
+        RelationTuple.objects.bulk_create(rows, ignore_conflicts=True)
+        return RelationTuple.objects.filter(store_id=self.store_id).count() - before
+
+    def allows(self, one: Tuple) -> bool:
+        """Whether the model allows a tuple: one that it does not is stale, and every question ignores it."""
+        try:
+            tuples.check(self.model, one, Code.INVALID_TUPLE)
+        except Refused:
+            return False
+        return True
+
+    # what all of them need
+
+    def _node(self, object_type: str, relation: str, no_type: Code, no_relation: Code) -> int:
+        definition = self.model.types.get(object_type)
+        if definition is None:
+            raise Refused(no_type, f"There is no type '{object_type}'.", tuple(self.model.types))
+        if relation not in definition.relations:
+            message = f"There is no relation '{relation}' of '{object_type}'."
+            raise Refused(no_relation, message, tuple(definition.relations))
+        return self.program.relations[object_type, relation]
+
+    def _check_subject(self, subject: Subject, no_type: Code, no_relation: Code) -> None:
+        if subject.type not in self.model.types:
+            raise Refused(no_type, f"There is no type '{subject.type}'.", tuple(self.model.types))
+        if subject.relation and self.model.relation(subject.type, subject.relation) is None:
+            message = f"There is no relation '{subject.relation}' of '{subject.type}'."
+            raise Refused(no_relation, message, tuple(self.model.types[subject.type].relations))
+
+    def _question(self, given: Given, context: Mapping[str, Any]) -> _Question:
+        brought = (one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)
+        question = _Question((*self.always_given, *brought), context)
+        for one in question.given:
+            tuples.check(self.model, one, Code.INVALID_TUPLE)
+        return question
+
+    def _truth(self, question: _Question, node: int, function: str, values: Sequence[Any]) -> dict[str, int]:
+        """What each condition that can be met comes to: 1 it holds, 0 it does not, 4 it has no value."""
+        if node not in self.program.conditional:
+            return {}
+        found = self._rows(question, function, values)
+        return {key: self._value(name, json.loads(stored or "null"), question) for key, name, stored in found}
+
+    def _value(self, name: str, stored: Any, question: _Question) -> int:
+        if name not in self._compiled:
+            self._compiled[name] = conditions.compile_condition(self.model.conditions[name])
+        try:
+            return int(self._compiled[name].evaluate(stored, question.context))
+        except (conditions.NoValue, conditions.UnusableParameter):
+            return _NO_VALUE
+
+    def _rows(
+        self,
+        question: _Question,
+        function: str,
+        values: Sequence[Any],
+        truth: Mapping[str, int] | None = None,
+        more: str = "",
+    ) -> list[Any]:
+        """Call one function of `functions.py`, whose last arguments are the truth of conditions, what is given, and
+        `more`."""
+        arguments = [self.store_id, self.model_id, *values]
+        if truth is not None:
+            arguments.append(json.dumps(truth))
+        places = ", ".join(_place(value) for value in arguments)
+        sql = f"SELECT * FROM {function}{question.suffix}({places}, %s::jsonb{more and ', '}{more})"  # noqa: S608
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(sql, [*arguments, question.rows])
+                return cursor.fetchall()
+        except DatabaseError as error:
+            state = getattr(error.__cause__, "sqlstate", None)
+            if state in _STATES:
+                _yes_or_no(_STATES[state])
+            raise
+
+
+def _place(value: Any) -> str:
+    return "%s::integer[]" if isinstance(value, list) else "%s"
+
+
+def _yes_or_no(answer: int) -> bool:
+    if answer == _NO_VALUE:
+        raise Refused(Code.VALIDATION, "A condition on the way has no value: a parameter is missing or unusable.")
+    if answer == _TOO_COMPLEX:
+        raise Refused(Code.TOO_COMPLEX, "The question is too complex: too many tuples in a row.")
+    return answer == 1

@@ -1,0 +1,379 @@
+"""The engine: PL/pgSQL functions that walk compiled models over tuples. Migrations create them from this text.
+
+Each exists twice: `…` reads stored tuples, `…_given` also those of the request (`given`, a JSON array of rows).
+
+Answers are small numbers, so that they combine as Kleene's logic asks: 0 no, 1 yes, 2 no because the question led back
+to itself, 4 a condition could not be evaluated, 5 too complex. `truth` says what each condition came to, by
+`permission_condition_key`; a key that is missing is false, a `truth` of NULL takes every condition for true.
+
+A walk goes a level at a time: all hops of a frontier are one statement, so its cost grows with the depth and not with
+the number of nodes. Arrays remember what was seen; each statement has one generic plan of index probes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_DEPTH: Final = 25  # tuples in a row from the question to the answer, as in OpenFGA (resolveNodeLimit)
+
+_STORED = "accounts_relationtuple"
+GIVEN = """(
+            SELECT store_id, object_type, object_id, relation, subject_type, subject_id, subject_relation, condition,
+                context
+            FROM accounts_relationtuple
+            UNION ALL
+            SELECT st, g.object_type, g.object_id, g.relation, g.subject_type, g.subject_id, g.subject_relation,
+                g.condition, g.context
+            FROM jsonb_to_recordset(given) AS g(object_type text, object_id text, relation text, subject_type text,
+                subject_id text, subject_relation text, condition text, context jsonb)
+        )"""
+
+_TRUTH = """CASE WHEN t.condition = '' OR truth IS NULL THEN 1
+                ELSE COALESCE((truth ->> permission_condition_key(t.condition, t.context))::integer, 0) END"""
+
+CONDITION_KEY: Final = """
+CREATE OR REPLACE FUNCTION permission_condition_key(condition text, context jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context::text, '');
+"""
+
+_CHECK = """
+CREATE OR REPLACE FUNCTION permission_check{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE AS $engine$
+DECLARE
+    nodes integer[] := ARRAY[start];
+    objects text[] := ARRAY[start_object];
+    seen_nodes integer[] := nodes;
+    seen_objects text[] := objects;
+    waiting_nodes integer[] := '{{}}';
+    waiting_objects text[] := '{{}}';
+    waiting_depths integer[] := '{{}}';
+    found_nodes integer[];
+    found_objects text[];
+    best integer;
+    answer integer := 0;
+BEGIN
+    LOOP
+        SELECT CASE WHEN bool_or(found.value = 1) THEN 1 ELSE max(found.value) END INTO best
+        FROM (
+            SELECT {truth} AS value
+            FROM unnest(nodes, objects) AS f(node, object)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation
+                AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+                AND t.condition = h.condition
+        ) found;
+        IF best = 1 THEN RETURN 1; END IF;
+        answer := GREATEST(answer, best);
+        IF s_relation <> '' AND EXISTS (
+            SELECT FROM unnest(nodes, objects) AS f(node, object)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 5
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+            WHERE f.object = s_id
+        ) THEN RETURN 1; END IF;
+
+        SELECT array_agg(h.target), array_agg(f.object) INTO found_nodes, found_objects
+        FROM unnest(nodes, objects) AS f(node, object)
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4;
+        IF found_nodes IS NOT NULL THEN
+            waiting_nodes := waiting_nodes || found_nodes;
+            waiting_objects := waiting_objects || found_objects;
+            waiting_depths := waiting_depths || array_fill(depth, ARRAY[cardinality(found_nodes)]);
+        END IF;
+
+        SELECT array_agg(n.target) FILTER (WHERE n.value = 1), array_agg(n.object) FILTER (WHERE n.value = 1),
+            max(n.value)
+        INTO found_nodes, found_objects, best
+        FROM (
+            SELECT DISTINCT h.target, t.subject_id AS object, {truth} AS value
+            FROM unnest(nodes, objects) AS f(node, object)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (2, 3)
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            WHERE t.subject_id <> '*'
+        ) n
+        WHERE n.value > 0 AND NOT EXISTS (
+            SELECT FROM unnest(seen_nodes, seen_objects) AS s(node, object)
+            WHERE s.node = n.target AND s.object = n.object
+        );
+        IF best > 1 THEN answer := GREATEST(answer, best); END IF;
+        EXIT WHEN found_nodes IS NULL;
+        nodes := found_nodes;
+        objects := found_objects;
+        seen_nodes := seen_nodes || nodes;
+        seen_objects := seen_objects || objects;
+        depth := depth + 1;
+        IF depth > {max_depth} THEN
+            answer := 5;
+            EXIT;
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. cardinality(waiting_nodes) LOOP
+        best := permission_operator{suffix}(st, m, waiting_nodes[i], waiting_objects[i], s_type, s_id, s_relation,
+            truth, given, path, waiting_depths[i]);
+        IF best = 1 THEN RETURN 1; END IF;
+        answer := GREATEST(answer, best);
+    END LOOP;
+    RETURN answer;
+END $engine$;
+"""
+
+_OPERATOR = """
+CREATE OR REPLACE FUNCTION permission_operator{suffix}(
+    st bigint, m bigint, node integer, object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE AS $engine$
+DECLARE
+    key text := node || ' ' || object;
+    sign text;
+    parts integer[];
+    one integer;
+    answer integer := 1;
+BEGIN
+    IF key = ANY(path) THEN RETURN 2; END IF;
+    SELECT n.operator, n.operands INTO sign, parts
+    FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
+    FOR i IN 1 .. cardinality(parts) LOOP
+        one := permission_check{suffix}(st, m, parts[i], object, s_type, s_id, s_relation, truth, given,
+            path || key, depth);
+        IF sign = '-' AND i = 2 THEN
+            IF one IN (1, 2) THEN RETURN CASE one WHEN 1 THEN 0 ELSE 2 END; END IF;
+        ELSIF one IN (0, 2) THEN
+            RETURN one;
+        END IF;
+        IF one > 2 THEN answer := one; END IF;
+    END LOOP;
+    RETURN answer;
+END $engine$;
+"""
+
+_WALK = """
+CREATE OR REPLACE FUNCTION permission_walk{suffix}(
+    st bigint, m bigint, start integer, start_object text, truth jsonb, given jsonb, depth integer
+) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE AS $engine$
+#variable_conflict use_column
+DECLARE
+    nodes integer[] := ARRAY[start];
+    objects text[] := ARRAY[start_object];
+    exact boolean[] := ARRAY[true];
+    seen_nodes integer[] := nodes;
+    seen_objects text[] := objects;
+    seen_exact boolean[] := exact;
+    worst integer;
+    step integer;  -- whether the level was reached over tuples; operators are no step
+BEGIN
+    LOOP
+        SELECT array_agg(n.node), array_agg(n.object), array_agg(n.is_exact), max(n.value), max(n.step)
+        INTO nodes, objects, exact, worst, step
+        FROM (
+            SELECT h.target AS node, t.subject_id AS object, f.is_exact, {truth} AS value, 1 AS step
+            FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (2, 3)
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            WHERE t.subject_id <> '*'
+            UNION
+            SELECT part.node, f.object, false, 1, 0
+            FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+            JOIN accounts_permissionnode o ON o.model_id = m AND o.number = h.target
+            CROSS JOIN unnest(o.operands) WITH ORDINALITY AS part(node, place)
+            WHERE o.operator = '&' OR part.place = 1 OR truth IS NULL
+        ) n
+        WHERE n.value > 0 AND NOT EXISTS (
+            SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
+            WHERE s.node = n.node AND s.object = n.object AND s.is_exact = n.is_exact
+        );
+        IF worst > 1 THEN RAISE 'a condition on the way could not be evaluated' USING ERRCODE = 'PE004'; END IF;
+        EXIT WHEN nodes IS NULL;
+        seen_nodes := seen_nodes || nodes;
+        seen_objects := seen_objects || objects;
+        seen_exact := seen_exact || exact;
+        depth := depth + step;
+        IF depth > {max_depth} THEN
+            RAISE 'too many tuples in a row' USING ERRCODE = 'PE005';
+        END IF;
+    END LOOP;
+    RETURN QUERY SELECT s.node, s.object, s.is_exact
+        FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact);
+END $engine$;
+"""
+
+_WALK_BACK = """
+CREATE OR REPLACE FUNCTION permission_walk_back{suffix}(
+    st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE AS $engine$
+#variable_conflict use_column
+DECLARE
+    nodes integer[];
+    objects text[];
+    exact boolean[];
+    seen_nodes integer[];
+    seen_objects text[];
+    seen_exact boolean[];
+    worst integer;
+BEGIN
+    SELECT array_agg(n.node), array_agg(n.object), array_agg(true), max(n.value)
+    INTO nodes, objects, exact, worst
+    FROM (
+        SELECT h.node, t.object_id AS object, {truth} AS value
+        FROM accounts_permissionhop h
+        JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type
+            AND t.subject_relation = h.subject_relation
+            AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+            AND t.object_type = h.object_type AND t.relation = h.relation AND t.condition = h.condition
+        WHERE h.model_id = m AND h.node = ANY(relevant) AND h.kind IN (0, 1)
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        UNION
+        SELECT h.node, s_id, 1 FROM accounts_permissionhop h
+        WHERE s_relation <> '' AND h.model_id = m AND h.node = ANY(relevant) AND h.kind = 5
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+    ) n
+    WHERE n.value > 0;
+    IF worst > 1 THEN RAISE 'a condition on the way could not be evaluated' USING ERRCODE = 'PE004'; END IF;
+    seen_nodes := nodes;
+    seen_objects := objects;
+    seen_exact := exact;
+    WHILE nodes IS NOT NULL LOOP
+        SELECT array_agg(n.node), array_agg(n.object), array_agg(n.is_exact), max(n.value)
+        INTO nodes, objects, exact, worst
+        FROM (
+            SELECT h.node, t.object_id AS object, f.is_exact, {truth} AS value
+            FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.target = f.node AND h.kind IN (2, 3)
+                AND h.node = ANY(relevant)
+            JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = f.object
+                AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
+                AND t.relation = h.relation AND t.condition = h.condition
+            UNION
+            SELECT h.node, f.object, false, 1
+            FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
+            JOIN accounts_permissionnode o ON o.model_id = m AND o.operator <> '' AND o.number = ANY(relevant)
+                AND (o.operands[1] = f.node OR (truth IS NULL AND f.node = ANY(o.operands)))
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.target = o.number AND h.kind = 4
+                AND h.node = ANY(relevant)
+        ) n
+        WHERE n.value > 0 AND NOT EXISTS (
+            SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
+            WHERE s.node = n.node AND s.object = n.object AND s.is_exact = n.is_exact
+        );
+        IF worst > 1 THEN RAISE 'a condition on the way could not be evaluated' USING ERRCODE = 'PE004'; END IF;
+        seen_nodes := seen_nodes || nodes;
+        seen_objects := seen_objects || objects;
+        seen_exact := seen_exact || exact;
+    END LOOP;
+    RETURN QUERY SELECT s.node, s.object, s.is_exact
+        FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact);
+END $engine$;
+"""
+
+# What conditions a walk can meet, with the context stored beside each.
+_CONDITIONS = """
+CREATE OR REPLACE FUNCTION permission_conditions{suffix}(
+    st bigint, m bigint, start integer, start_object text, given jsonb
+) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE AS $engine$
+    SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
+    FROM permission_walk{suffix}(st, m, start, start_object, NULL, given, -1000) w
+    JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind < 4 AND h.condition <> ''
+    JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
+        AND t.relation = h.relation AND t.subject_type = h.subject_type
+        AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+$engine$;
+
+CREATE OR REPLACE FUNCTION permission_conditions_back{suffix}(
+    st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, given jsonb
+) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE AS $engine$
+    SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
+    FROM accounts_permissionhop h
+    JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id IN (s_id, '*')
+        AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
+        AND t.relation = h.relation AND t.condition = h.condition
+    WHERE h.model_id = m AND h.node = ANY(relevant) AND h.kind < 2 AND h.condition <> ''
+        AND h.subject_type = s_type AND h.subject_relation = s_relation
+    UNION
+    SELECT permission_condition_key(t.condition, t.context), t.condition, t.context
+    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, NULL, given) w
+    JOIN accounts_permissionhop h ON h.model_id = m AND h.target = w.node AND h.kind IN (2, 3) AND h.condition <> ''
+        AND h.node = ANY(relevant)
+    JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = w.object
+        AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
+        AND t.relation = h.relation AND t.condition = h.condition
+$engine$;
+"""
+
+_OBJECTS = """
+CREATE OR REPLACE FUNCTION permission_objects{suffix}(
+    st bigint, m bigint, start integer, relevant integer[], s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb
+) RETURNS TABLE (object text, answer integer) LANGUAGE sql STABLE AS $engine$
+    SELECT w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
+        st, m, start, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0) END
+    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given) w
+    WHERE w.node = start GROUP BY w.object ORDER BY w.object
+$engine$;
+"""
+
+_SUBJECTS = """
+CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb
+) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE AS $engine$
+    WITH walked AS MATERIALIZED (
+        SELECT * FROM permission_walk{suffix}(st, m, start, start_object, truth, given, 0)
+    ), met AS (
+        SELECT t.subject_id, w.is_exact, {truth} AS value
+        FROM walked w
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind IN (0, 1)
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
+            AND t.relation = h.relation AND t.subject_type = h.subject_type
+            AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            AND (t.subject_id = '*') = (h.kind = 1)
+        UNION ALL
+        SELECT w.object, w.is_exact, 1
+        FROM walked w
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 5
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        WHERE s_relation <> ''
+    )
+    SELECT met.subject_id, CASE
+        WHEN bool_or(met.is_exact AND met.value = 1) THEN 1
+        WHEN bool_or(NOT met.is_exact) THEN permission_check{suffix}(
+            st, m, start, start_object, s_type, met.subject_id, s_relation, truth, given, '{{}}', 0)
+        ELSE max(met.value) END
+    FROM met WHERE met.value > 0 GROUP BY met.subject_id ORDER BY met.subject_id
+$engine$;
+"""
+
+_SIGNATURES: Final = (
+    ("permission_subjects", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
+    ("permission_objects", "bigint, bigint, integer, integer[], text, text, text, jsonb, jsonb"),
+    ("permission_conditions_back", "bigint, bigint, integer[], text, text, text, jsonb"),
+    ("permission_conditions", "bigint, bigint, integer, text, jsonb"),
+    ("permission_walk_back", "bigint, bigint, integer[], text, text, text, jsonb, jsonb"),
+    ("permission_walk", "bigint, bigint, integer, text, jsonb, jsonb, integer"),
+    ("permission_operator", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
+    ("permission_check", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
+)
+
+
+def create() -> str:
+    """Return the SQL that makes all functions of the engine, or makes them anew."""
+    parts = [CONDITION_KEY]
+    for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
+        parts += [
+            template.format(suffix=suffix, tuples=tuples, truth=_TRUTH, max_depth=MAX_DEPTH)
+            for template in (_OPERATOR, _CHECK, _WALK, _WALK_BACK, _CONDITIONS, _OBJECTS, _SUBJECTS)
+        ]
+    return "\n".join(parts)
+
+
+def drop() -> str:
+    """Return the SQL that removes them."""
+    names = [f"{name}{suffix}({types})" for name, types in _SIGNATURES for suffix in ("", "_given")]
+    return "\n".join(f"DROP FUNCTION IF EXISTS {name};" for name in [*names, "permission_condition_key(text, jsonb)"])

@@ -1,0 +1,123 @@
+"""What the permission engine keeps: stores, models, what a model was compiled to, and tuples.
+
+A store holds tuples apart from those of others: the product's own, and one for each test. `RelationTuple` says that a
+subject (`user:ann`, `user:*`, `group:eng#member`) has a relation to an object, perhaps under a condition.
+"""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+
+class PermissionStore(models.Model):
+    """Tuples and models that belong together."""
+
+    name = models.CharField(max_length=100, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PermissionModel(models.Model):
+    """One version of a model; never changed once written. `document` is OpenFGA's JSON, `nodes` names the compiled
+    nodes: {"document": {"viewer": 3}}."""
+
+    store = models.ForeignKey(PermissionStore, on_delete=models.CASCADE, related_name="models")
+    document = models.JSONField()
+    nodes = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"model {self.pk} of {self.store}"
+
+
+class PermissionNode(models.Model):
+    """A relation of a type, or an operand of `and` and `but not`, as the engine walks it (see `compiler`)."""
+
+    pk = models.CompositePrimaryKey("model_id", "number")
+    model = models.ForeignKey(PermissionModel, on_delete=models.CASCADE, db_index=False)
+    number = models.IntegerField()
+    object_type = models.TextField()
+    operator = models.CharField(max_length=1, help_text="'' for a set, '&' for and, '-' for but not")
+    operands = ArrayField(models.IntegerField(), default=list)
+
+    def __str__(self) -> str:
+        return f"node {self.number} of model {self.model_id}"
+
+
+class PermissionHop(models.Model):
+    """A step that the engine may take from a node: to the subjects of a tuple, or to another node."""
+
+    model = models.ForeignKey(PermissionModel, on_delete=models.CASCADE, db_index=False)
+    node = models.IntegerField()
+    kind = models.SmallIntegerField()
+    object_type = models.TextField()
+    relation = models.TextField(blank=True)
+    subject_type = models.TextField(blank=True)
+    subject_relation = models.TextField(blank=True)
+    condition = models.TextField(blank=True)
+    target = models.IntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["model", "node", "kind"], name="accounts_hop_forward"),
+            models.Index(fields=["model", "target", "kind"], name="accounts_hop_backward"),
+        ]
+
+    def __str__(self) -> str:
+        return f"hop {self.node} -> {self.target} of model {self.model_id}"
+
+
+class RelationTuple(models.Model):
+    """`subject_type:subject_id[#subject_relation]` has `relation` to `object_type:object_id`; id `*` is everybody of
+    a type. `condition` is the condition's name, `context` what was stored for it."""
+
+    store = models.ForeignKey(PermissionStore, on_delete=models.CASCADE, db_index=False)
+    object_type = models.TextField()
+    object_id = models.TextField()
+    relation = models.TextField()
+    subject_type = models.TextField()
+    subject_id = models.TextField()
+    subject_relation = models.TextField(blank=True, default="")
+    condition = models.TextField(blank=True, default="")
+    context = models.JSONField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "store",
+                    "object_type",
+                    "object_id",
+                    "relation",
+                    "subject_type",
+                    "subject_relation",
+                    "subject_id",
+                ],
+                name="accounts_tuple_is_unique",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=[
+                    "store",
+                    "subject_type",
+                    "subject_id",
+                    "subject_relation",
+                    "object_type",
+                    "relation",
+                    "object_id",
+                ],
+                name="accounts_tuple_by_subject",
+            )
+        ]
+
+    def __str__(self) -> str:
+        subject = f"{self.subject_type}:{self.subject_id}" + (
+            f"#{self.subject_relation}" if self.subject_relation else ""
+        )
+        return f"{self.object_type}:{self.object_id}#{self.relation}@{subject}"

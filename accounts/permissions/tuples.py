@@ -1,0 +1,129 @@
+"""Tuples as they are written, `document:1#viewer@group:eng#member`, and whether a model allows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language.model import WILDCARD, Model, Restriction
+
+_OBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})")
+_SUBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})(?:#([^:#@\s]{1,50}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """`document:1`."""
+
+    type: str
+    id: str
+
+    @classmethod
+    def parse(cls, text: str, code: Code = Code.VALIDATION) -> Self:
+        """Raises Refused with `code` when the text is no object."""
+        match = _OBJECT.fullmatch(text) if isinstance(text, str) else None
+        if match is None or match[2] == WILDCARD:
+            raise Refused(code, f"'{text}' is no object: it is written type:id.")
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`user:ann`, `user:*` (everybody of the type), `group:eng#member` (whoever has the relation)."""
+
+    type: str
+    id: str
+    relation: str = ""
+
+    @classmethod
+    def parse(cls, text: str, code: Code = Code.VALIDATION) -> Self:
+        """Raises Refused with `code` when the text is no subject."""
+        match = _SUBJECT.fullmatch(text) if isinstance(text, str) else None
+        if match is None or (match[2] == WILDCARD and match[3]):
+            raise Refused(code, f"'{text}' is no subject: it is written type:id, type:* or type:id#relation.")
+        return cls(match[1], match[2], match[3] or "")
+
+    @property
+    def is_everybody(self) -> bool:
+        return self.id == WILDCARD
+
+    def __str__(self) -> str:
+        return f"{self.type}:{self.id}#{self.relation}" if self.relation else f"{self.type}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """`subject` has `relation` to `object`, when `condition` (if there is one) holds."""
+
+    object: Object
+    relation: str
+    subject: Subject
+    condition: str = ""
+    context: Mapping[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], code: Code = Code.INVALID_TUPLE) -> Self:
+        """Read `{"user", "relation", "object", "condition": {"name", "context"}}`, OpenFGA's shape of a tuple key."""
+        condition = document.get("condition") or {}
+        return cls(
+            Object.parse(document.get("object", ""), code),
+            str(document.get("relation") or ""),
+            Subject.parse(document.get("user", ""), code),
+            condition.get("name", ""),
+            condition.get("context") or None,
+        )
+
+    def row(self) -> dict[str, Any]:
+        """The tuple as columns of `RelationTuple`."""
+        return {
+            "object_type": self.object.type,
+            "object_id": self.object.id,
+            "relation": self.relation,
+            "subject_type": self.subject.type,
+            "subject_id": self.subject.id,
+            "subject_relation": self.subject.relation,
+            "condition": self.condition,
+            "context": self.context,
+        }
+
+    def __str__(self) -> str:
+        condition = f" with {self.condition}" if self.condition else ""
+        return f"{self.object}#{self.relation}@{self.subject}{condition}"
+
+
+def check(model: Model, one: Tuple, code: Code) -> None:
+    """Raise Refused with `code` when `model` does not allow the tuple; its `allowed` are the restrictions."""
+    definition = model.types.get(one.object.type)
+    if definition is None:
+        raise Refused(code, f"There is no type '{one.object.type}'.", tuple(model.types))
+    relation = definition.relations.get(one.relation)
+    if relation is None:
+        message = f"There is no relation '{one.relation}' of '{one.object.type}'."
+        raise Refused(code, message, tuple(definition.relations))
+    if not relation.is_assignable:
+        raise Refused(code, f"'{one.object.type}#{one.relation}' is computed: no tuple is written for it.")
+    if not any(_fits(restriction, one) for restriction in relation.restrictions):
+        allowed = tuple(map(str, relation.restrictions))
+        wanted = _as_restriction(one)
+        message = f"'{wanted}' is not among the types of '{one.object.type}#{one.relation}': {', '.join(allowed)}."
+        raise Refused(code, message, allowed)
+
+
+def _fits(restriction: Restriction, one: Tuple) -> bool:
+    return (
+        restriction.type == one.subject.type
+        and restriction.relation == one.subject.relation
+        and restriction.is_wildcard == one.subject.is_everybody
+        and restriction.condition == one.condition
+    )
+
+
+def _as_restriction(one: Tuple) -> Restriction:
+    subject = one.subject
+    return Restriction(subject.type, subject.relation, subject.is_everybody, one.condition)

@@ -1,0 +1,168 @@
+"""`manage.py permissions_test`: OpenFGA's ways of writing tests, and what it says of a wrong answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.permissions import testing
+from accounts.permissions.models import PermissionStore, RelationTuple
+
+pytestmark = pytest.mark.django_db
+
+DATA = Path(__file__).parent / "data"
+CONFORMANCE = os.environ.get("COUNTINGHOUSE_OPENFGA_TESTS", "")
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit code of the command and what it prints."""
+    output = StringIO()
+    try:
+        call_command("permissions_test", *arguments, stdout=output, no_color=True)
+    except SystemExit as ended:
+        return int(str(ended.code)), output.getvalue()
+    return 0, output.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the example that a test may spoil."""
+    return Path(shutil.copytree(DATA, tmp_path / "data"))
+
+
+@pytest.mark.parametrize("mode", [[], ["--contextual"]])
+def test_runs_a_store_file_with_modules_and_tuples_in_other_files(mode: list[str]) -> None:
+    code, output = run(str(DATA / "documents.fga.yaml"), *mode)
+    assert output == "2 of 2 tests passed, 8 questions, 0 failures.\n"
+    assert code == 0
+
+
+def test_keeps_nothing() -> None:
+    run(str(DATA / "documents.fga.yaml"))
+    assert not PermissionStore.objects.exists()
+    assert not RelationTuple.objects.exists()
+
+
+def test_names_a_wrong_answer_and_ends_with_1(folder: Path) -> None:
+    file = folder / "documents.fga.yaml"
+    file.write_text(file.read_text().replace("can_view: [document:plan, document:minutes]", "can_view: []"))
+    code, output = run(str(file))
+    assert code == 1
+    assert output.splitlines() == [
+        "documents.fga.yaml: whom a document is open to, stage 1: list_objects user:bob can_view document: "
+        "expected [], got [document:minutes, document:plan]",
+        "1 of 2 tests passed, 8 questions, 1 failures.",
+    ]
+
+
+def test_prints_one_json_document(folder: Path) -> None:
+    file = folder / "documents.fga.yaml"
+    file.write_text(file.read_text().replace("can_view: true", "can_view: false"))
+    code, output = run(str(file), "--json")
+    document: dict[str, Any] = json.loads(output)
+    assert (code, document["tests"], document["tests_failed"], document["questions"]) == (1, 2, 1, 8)
+    assert document["failures"][0] == {
+        "file": "documents.fga.yaml",
+        "test": "whom a document is open to",
+        "stage": 1,
+        "query": "check user:ann can_view document:minutes",
+        "expected": "no",
+        "got": "yes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (("./modules/fga.mod", "../elsewhere.fga"), "lies outside of the folder"),
+        (("./tuples.csv", "./nothing.csv"), "There is no file './nothing.csv'"),
+        (("model_file: ./modules/fga.mod", ""), "needs 'model' or 'model_file'"),
+        (("model_file: ./modules/fga.mod", "model: 'type user'"), "expected 'model'"),
+        (("assertions:", "asserted:"), "not of the shape of a test file"),
+        (("tests:", "texts:"), "a test file has a list 'tests'"),
+        (("user: group:board#member", "user: group"), "'group' is no subject"),
+    ],
+)
+def test_says_what_cannot_be_read_and_ends_with_2(folder: Path, spoil: tuple[str, str], expected: str) -> None:
+    file = folder / "documents.fga.yaml"
+    file.write_text(file.read_text().replace(*spoil))
+    code, output = run(str(file))
+    assert code == 2
+    assert expected in output
+
+
+def test_refuses_a_file_that_is_not_there() -> None:
+    with pytest.raises(CommandError, match="There is no file"):
+        run("nothing.fga.yaml")
+
+
+def test_names_a_tuple_that_the_model_does_not_allow(folder: Path) -> None:
+    file = folder / "documents.fga.yaml"
+    file.write_text(file.read_text().replace("user: group:board#member", "user: folder:papers"))
+    code, output = run(str(file))
+    assert code == 1
+    assert "'folder' is not among the types of 'document#viewer': user, group#member." in output
+
+
+def test_reads_stages_and_error_codes(tmp_path: Path) -> None:
+    file = tmp_path / "stages.yaml"
+    file.write_text(
+        """
+tests:
+  - name: a relation that changes
+    stages:
+      - model: |
+          model
+            schema 1.1
+          type user
+          type document
+            relations
+              define viewer: [user]
+        tuples: [{user: user:ann, relation: viewer, object: document:1}]
+        checkAssertions:
+          - tuple: {user: user:ann, relation: viewer, object: document:1}
+            expectation: true
+          - tuple: {user: user:ann, relation: editor, object: document:1}
+            errorCode: 2000
+        listObjectsAssertions:
+          - request: {user: user:ann, relation: viewer, type: folder}
+            errorCode: 2021
+      - model: |
+          model
+            schema 1.1
+          type user
+          type document
+            relations
+              define viewer: [user:*]
+        checkAssertions:
+          - tuple: {user: user:ann, relation: viewer, object: document:1}
+            expectation: false
+          - tuple: {user: user:ann, relation: viewer, object: document:1}
+            contextualTuples: [{user: user:ann, relation: viewer, object: document:1}]
+            errorCode: 2027
+        listUsersAssertions:
+          - request: {object: document:1, relation: viewer, filters: [user]}
+            contextualTuples: [{user: "user:*", relation: viewer, object: document:1}]
+            expectation: ["user:*"]
+"""
+    )
+    assert run(str(file)) == (0, "1 of 1 tests passed, 6 questions, 0 failures.\n")
+
+
+@pytest.mark.skipif(not CONFORMANCE, reason="COUNTINGHOUSE_OPENFGA_TESTS names no folder with OpenFGA's own tests")
+@pytest.mark.parametrize("is_given", [False, True], ids=["stored", "contextual"])
+def test_answers_as_openfga_does(is_given: bool) -> None:
+    results = [
+        testing.run(test, is_given=is_given)
+        for path in sorted(Path(CONFORMANCE).glob("*.yaml"))
+        for test in testing.read(path)
+    ]
+    assert [str(failure) for result in results for failure in result.failures] == []
+    assert sum(result.asked for result in results) > 1_000

@@ -28,6 +28,10 @@ GIVEN = """(
                 subject_id text, subject_relation text, condition text, context jsonb)
         )"""
 
+# The tables are those of `public`, whatever stands in the caller's path; and a statement is planned once, since a plan
+# for the very values costs ten times what it could save.
+_SETTINGS = "SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan"
+
 _TRUTH = """CASE WHEN t.condition = '' OR truth IS NULL THEN 1
                 ELSE COALESCE((truth ->> permission_condition_key(t.condition, t.context))::integer, 0) END"""
 
@@ -40,7 +44,7 @@ _CHECK = """
 CREATE OR REPLACE FUNCTION permission_check{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
     truth jsonb, given jsonb, path text[], depth integer
-) RETURNS integer LANGUAGE plpgsql STABLE AS $engine$
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     nodes integer[] := ARRAY[start];
     objects text[] := ARRAY[start_object];
@@ -127,7 +131,7 @@ _OPERATOR = """
 CREATE OR REPLACE FUNCTION permission_operator{suffix}(
     st bigint, m bigint, node integer, object text, s_type text, s_id text, s_relation text,
     truth jsonb, given jsonb, path text[], depth integer
-) RETURNS integer LANGUAGE plpgsql STABLE AS $engine$
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     key text := node || ' ' || object;
     sign text;
@@ -155,7 +159,7 @@ END $engine$;
 _WALK = """
 CREATE OR REPLACE FUNCTION permission_walk{suffix}(
     st bigint, m bigint, start integer, start_object text, truth jsonb, given jsonb, depth integer
-) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE AS $engine$
+) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE {settings} AS $engine$
 #variable_conflict use_column
 DECLARE
     nodes integer[] := ARRAY[start];
@@ -208,7 +212,7 @@ END $engine$;
 _WALK_BACK = """
 CREATE OR REPLACE FUNCTION permission_walk_back{suffix}(
     st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, truth jsonb, given jsonb
-) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE AS $engine$
+) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE {settings} AS $engine$
 #variable_conflict use_column
 DECLARE
     nodes integer[];
@@ -277,7 +281,7 @@ END $engine$;
 _CONDITIONS = """
 CREATE OR REPLACE FUNCTION permission_conditions{suffix}(
     st bigint, m bigint, start integer, start_object text, given jsonb
-) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE AS $engine$
+) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
     FROM permission_walk{suffix}(st, m, start, start_object, NULL, given, -1000) w
     JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind < 4 AND h.condition <> ''
@@ -288,7 +292,7 @@ $engine$;
 
 CREATE OR REPLACE FUNCTION permission_conditions_back{suffix}(
     st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, given jsonb
-) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE AS $engine$
+) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
     FROM accounts_permissionhop h
     JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id IN (s_id, '*')
@@ -311,7 +315,7 @@ _OBJECTS = """
 CREATE OR REPLACE FUNCTION permission_objects{suffix}(
     st bigint, m bigint, start integer, relevant integer[], s_type text, s_id text, s_relation text,
     truth jsonb, given jsonb
-) RETURNS TABLE (object text, answer integer) LANGUAGE sql STABLE AS $engine$
+) RETURNS TABLE (object text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
         st, m, start, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0) END
     FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given) w
@@ -322,7 +326,7 @@ $engine$;
 _SUBJECTS = """
 CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb
-) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE AS $engine$
+) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
     WITH walked AS MATERIALIZED (
         SELECT * FROM permission_walk{suffix}(st, m, start, start_object, truth, given, 0)
     ), met AS (
@@ -367,7 +371,7 @@ def create() -> str:
     parts = [CONDITION_KEY]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
         parts += [
-            template.format(suffix=suffix, tuples=tuples, truth=_TRUTH, max_depth=MAX_DEPTH)
+            template.format(suffix=suffix, tuples=tuples, truth=_TRUTH, max_depth=MAX_DEPTH, settings=_SETTINGS)
             for template in (_OPERATOR, _CHECK, _WALK, _WALK_BACK, _CONDITIONS, _OBJECTS, _SUBJECTS)
         ]
     return "\n".join(parts)

@@ -23,6 +23,7 @@ from core.actor import Actor
 from core.exports.pages import download_view
 from core.timeline import TimelineEntry
 from project import admin_timeline
+from project.admin_inbox import bell, inbox_view
 
 
 class CountinghouseAdminSite(UnfoldAdminSite):
@@ -35,9 +36,13 @@ class CountinghouseAdminSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         return [
+            path("inbox/", self.admin_view(partial(inbox_view, self)), name="inbox"),
             path("find/", self.admin_view(self.find_view), name="find"),
             path("exports/<str:export_id>/", self.admin_view(partial(download_view, self)), name="export_download"),
         ]
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), **bell(request)}
 
     def find_view(self, request: HttpRequest) -> JsonResponse:
         """Answer `?q=` with what was found (`core.palette`); for staff only, never cached."""

@@ -59,6 +59,8 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
             Item("Schedules", "schedule", "core_schedule"),
             Item("Webhook endpoints", "webhook", "notifications_webhookendpoint"),
             Item("Webhook deliveries", "outbox", "notifications_webhookdelivery"),
+            Item("Notifications", "notifications", "notifications_notification"),
+            Item("E-mails", "mail", "notifications_mail"),
         ),
     ),
 )

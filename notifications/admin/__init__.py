@@ -1,3 +1,3 @@
 """Notifications in the admin, one file per concept."""
 
-from notifications.admin import webhooks  # noqa: F401  (registers itself)
+from notifications.admin import inbox, webhooks  # noqa: F401  (they register themselves)

@@ -16,6 +16,7 @@ from notifications.models import Notification
 from notifications.preferences import Choice
 from notifications.services import inbox, preferences
 from notifications.states import MailChoice
+from tests.admin.conftest import desk, give  # noqa: F401
 from tests.support.smtp import Server, Sink
 
 

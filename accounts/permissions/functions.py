@@ -12,7 +12,10 @@ the number of nodes. Arrays remember what was seen; each statement has one gener
 
 from __future__ import annotations
 
-from typing import Final
+import hashlib
+from typing import Any, Final
+
+from django.db.migrations.operations.special import RunSQL
 
 MAX_DEPTH: Final = 25  # tuples in a row from the question to the answer, as in OpenFGA (resolveNodeLimit)
 
@@ -381,3 +384,23 @@ def drop() -> str:
     """Return the SQL that removes them."""
     names = [f"{name}{suffix}({types})" for name, types in _SIGNATURES for suffix in ("", "_given")]
     return "\n".join(f"DROP FUNCTION IF EXISTS {name};" for name in [*names, "permission_condition_key(text, jsonb)"])
+
+
+def digest() -> str:
+    """Return what changes with the functions' text. Each migration that makes them anew names the one of its day."""
+    return hashlib.sha256(create().encode()).hexdigest()[:12]
+
+
+class MakeEngine(RunSQL):
+    """Make the engine's functions as they stand in this module. `of_day` is `digest()` when the migration was written:
+    a test compares the newest with the module, so that no change of a function stays without a migration."""
+
+    def __init__(self, of_day: str) -> None:
+        self.of_day = of_day
+        super().__init__(create(), drop())
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return self.__class__.__name__, [self.of_day], {}
+
+    def describe(self) -> str:
+        return f"Make the functions of the permission engine ({self.of_day})"

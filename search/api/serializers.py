@@ -20,8 +20,7 @@ class SearchQuery(serializers.Serializer[Any]):
     )
     type = serializers.MultipleChoiceField(
         choices=sorted(document_types),
-        required=False,
-        allow_empty=False,
+        required=False,  # absent and empty are the same in a query: every kind
         help_text="Only these kinds; repeat for more.",
     )
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, default=DEFAULT_LIMIT)

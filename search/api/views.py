@@ -24,7 +24,7 @@ class SearchView(APIView):
         results = selectors.find(
             actor=request.actor,
             q=asked["q"],
-            types=asked.get("type"),
+            types=asked.get("type") or None,
             limit=asked["limit"],
             cursor=_place(read_cursor(asked["cursor"], scope, len(_ORDER))) if "cursor" in asked else None,
         )

@@ -13,6 +13,8 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
 GONE_BEFORE_IT_ANSWERS = 0.05
 
 
@@ -22,7 +24,7 @@ class Hook:
 
     id: str
     body: bytes
-    signature: str
+    is_genuine: bool
 
 
 class _Sink:
@@ -49,11 +51,13 @@ class _Sink:
 
 
 class Hooks(_Sink):
-    """Takes webhooks; `came` holds for each id (the header `webhook-id`) the requests that bore it."""
+    """Takes webhooks; `came` holds for each id (the header `webhook-id`) the requests that bore it, ids in the order in
+    which they came first. They are verified as receivers do, with `secret`."""
+
+    secret: str = ""
 
     def __init__(self, chance: random.Random) -> None:
         self.came: dict[str, list[Hook]] = defaultdict(list)
-        self.order: list[str] = []
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,8 +65,7 @@ class Hooks(_Sink):
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook = Hook(self.headers["webhook-id"], body, self.headers["webhook-signature"])
-                if sink.take(hook):
+                if sink.take(Hook(self.headers["webhook-id"], body, sink.is_genuine(body, dict(self.headers)))):
                     self.close_connection = True
                     return
                 self.send_response(204)
@@ -77,12 +80,18 @@ class Hooks(_Sink):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hooks"
 
+    def is_genuine(self, body: bytes, headers: dict[str, str]) -> bool:
+        try:
+            Webhook(self.secret).verify(body, headers)
+        except WebhookVerificationError:
+            return False
+        return True
+
     def take(self, hook: Hook) -> bool:
         """Write it down; return whether the sender shall not hear of it."""
         with self._lock:
             is_new = hook.id not in self.came
             self.came[hook.id].append(hook)
-            self.order.append(hook.id)
             return self.is_gone(is_new)
 
 

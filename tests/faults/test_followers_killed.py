@@ -3,6 +3,7 @@ told at least once, and each telling bears one id by which a second one is known
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -10,22 +11,25 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models import QuerySet
 
 from accounts.actors import actor_of_user
 from accounts.models import Organization, User
 from audit.models import Event, Follower, Tree, Unsealed
 from billing.models import Customer, Invoice, Payment, Product, Subscription
 from core import clock
-from notifications.models import Mail, Notification
+from core.ids import decode
+from notifications.models import Mail, Notification, WebhookDelivery
 from notifications.preferences import Choice
-from notifications.services import preferences
+from notifications.selectors import webhooks
+from notifications.services import preferences, webhook_endpoints
 from notifications.states import MailChoice
 from search.models import IndexedDocument
 from tests.billing import factories
 from tests.faults import effects
 from tests.faults.business import Business
 from tests.faults.house import House, eventually, own_servers
-from tests.faults.receivers import Mailbox
+from tests.faults.receivers import Hooks, Mailbox
 from tests.faults.test_under_fire import MANY, ROUNDS, SEED, say
 from tests.support.processes import Processes
 
@@ -33,6 +37,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.faults]
 
 # Followers run in the relay; what they order is done by the worker; Valkey only carries it.
 VICTIMS = ("relay", "relay", "worker", "worker child", "valkey")
+FOLLOWERS = {"search.index", "notifications.inbox", "notifications.webhooks"}
 TOLD = ("billing.invoice.finalized", "billing.payment.succeeded", "billing.payment.failed")
 
 
@@ -48,15 +53,35 @@ def mailbox(chance: random.Random) -> Iterator[Mailbox]:
     found.close()
 
 
+@pytest.fixture
+def hooks(chance: random.Random, owner: User, organization: Organization) -> Iterator[Hooks]:
+    """The organisation's receiver of all that happens in billing."""
+    found = Hooks(chance)
+    _, found.secret = webhook_endpoints.create(
+        actor=actor_of_user(owner),
+        organization=organization,
+        url=found.url,
+        event_types=["billing.*"],
+        now=clock.now(),
+    )
+    yield found
+    found.close()
+
+
 def test_what_follows_the_log_survives_whatever_is_killed(
-    processes: Processes, chance: random.Random, mailbox: Mailbox, owner: User, organization: Organization
+    processes: Processes,
+    chance: random.Random,
+    mailbox: Mailbox,
+    hooks: Hooks,
+    owner: User,
+    organization: Organization,
 ) -> None:
     own_servers()
     say(f"seed {SEED}, {ROUNDS} rounds")
     wants_mails_at_once(owner)
     house = House(processes, MAIL_URL=mailbox.url)
     house.start_workers()
-    eventually(lambda: Follower.objects.filter(name="notifications.inbox").exists(), "the followers", 30)
+    eventually(lambda: set(Follower.objects.values_list("name", flat=True)) >= FOLLOWERS, "the followers", 30)
     eventually(is_followed, "the beginning", 30)
     business = Business(
         actor_of_user(owner), organization, factories.entity(), factories.price(), most=12 * ROUNDS
@@ -74,6 +99,7 @@ def test_what_follows_the_log_survives_whatever_is_killed(
     say(f"{dict(house.kills)}; {told} stories, {Event.objects.count()} events, drained in {drained:.0f} s")
     check_index(processes)
     check_mails(mailbox, owner, organization)
+    check_hooks(hooks, organization)
     effects.check_everything()
 
 
@@ -89,13 +115,19 @@ def is_followed() -> bool:
 
 
 def is_done() -> bool:
-    return is_followed() and effects.is_drained() and not Mail.objects.filter(state="queued").exists() and is_followed()
+    is_told = not Mail.objects.filter(state="queued").exists() and not unfinished().exists()
+    return is_told and is_followed() and effects.is_drained() and is_followed()
+
+
+def unfinished() -> QuerySet[WebhookDelivery]:
+    return WebhookDelivery.objects.filter(finished_at=None)
 
 
 def left_over() -> dict[str, Any]:
     return {
         **effects.left_over(),
         "followers": list(Follower.objects.values("name", "position", "state", "failures", "error")),
+        "webhooks": list(unfinished().values("status", "attempts", "next_attempt_at", "last_outcome")[:5]),
         "mails": Mail.objects.filter(state="queued").count(),
     }
 
@@ -132,3 +164,23 @@ def check_mails(mailbox: Mailbox, person: User, organization: Organization) -> N
         assert len({each["Subject"] for each in found}) == 1, "and said the same"
     twice = sum(len(found) > 1 for found in came.values())
     say(f"{len(mails)} mails, {twice} of them came more than once")
+
+
+def check_hooks(hooks: Hooks, organization: Organization) -> None:
+    """Each event that is published came, under its own id and genuine, for each subject in the order of the log."""
+    log = Event.objects.filter(organization_id=organization.pk, type__startswith="billing.")
+    published = {event.public_id: event.subject_id for event in log if webhooks.is_published(event.type)}
+    assert set(hooks.came) == set(published)
+    assert WebhookDelivery.objects.filter(status="succeeded").count() == len(published)
+    assert all(each.is_genuine for found in hooks.came.values() for each in found)
+    for key, found in hooks.came.items():
+        assert len({each.body for each in found}) == 1, "it said the same each time"
+        assert json.loads(found[0].body)["id"] == key
+    positions = dict(WebhookDelivery.objects.values_list("event_id", "position"))
+    last: dict[UUID, int] = {}
+    for key in hooks.came:
+        position = positions[decode("evt", key)]
+        assert position > last.get(published[key], -1), "each subject's events came first in their order"
+        last[published[key]] = position
+    twice = sum(len(found) > 1 for found in hooks.came.values())
+    say(f"{len(published)} webhooks, {twice} of them came more than once")

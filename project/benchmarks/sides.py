@@ -38,10 +38,12 @@ def scratch_servers() -> Iterator[dict[str, str]]:
 class Side:
     """One child process under a settings module; its log goes to a file. `order` sends JSON and returns its answer."""
 
-    def __init__(self, settings_module: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, settings_module: str, environment: dict[str, str], module: str = "project.benchmarks.worker"
+    ) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "project.benchmarks.worker", settings_module],
+            [sys.executable, "-m", module, settings_module],
             env=environment,
             cwd=settings.BASE_DIR,
             stdin=subprocess.PIPE,

@@ -14,7 +14,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 WSGIApplication = Any
@@ -96,8 +96,8 @@ def simple_token(user: str) -> dict[str, Any]:
     return {"token": str(AccessToken.for_user(get_user_model().objects.get(pk=user)))}
 
 
-def serve(settings_module: str) -> None:
-    """Take orders until standard input ends."""
+def serve(settings_module: str, more: Mapping[str, Callable[..., dict[str, Any]]] | None = None) -> None:
+    """Take orders until standard input ends; `more` are orders beside those above."""
     os.environ["DJANGO_SETTINGS_MODULE"] = settings_module
     from django.core.wsgi import get_wsgi_application
 
@@ -106,6 +106,7 @@ def serve(settings_module: str) -> None:
         "prepare": prepare,
         "token": simple_token,
         "read": lambda **order: read(application, **order),
+        **(more or {}),
     }
     for line in sys.stdin:
         order = json.loads(line)

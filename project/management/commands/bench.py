@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from project.benchmarks import streams
 from project.benchmarks.sides import Side, scratch_servers
 
 OURS, PLAIN = "project.settings", "project.benchmarks.plain"
@@ -25,11 +26,22 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "what",
+            nargs="?",
+            choices=("requests", "streams"),
+            default="requests",
+            help="requests: as above. streams: memory, queries and delay of live streams that are open and idle",
+        )
+        parser.add_argument("--streams", type=int, default=2000, help="streams that are open at once (2000)")
         parser.add_argument("--rounds", type=int, default=15, help="paired rounds (15)")
         parser.add_argument("--times", type=int, default=200, help="requests of each kind in a round (200)")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, *, rounds: int, times: int, **options: Any) -> None:
+        if options["what"] == "streams":
+            self._show_streams(options["streams"], is_json=options["json"])
+            return
         with ExitStack() as stack:
             environment = stack.enter_context(scratch_servers())
             ours = stack.enter_context(closing(Side(OURS, environment)))
@@ -42,6 +54,16 @@ class Command(BaseCommand):
         for name, row in figures.items():
             spread = f"{row['ratio_min']:.2f} to {row['ratio_max']:.2f}"
             table.add_row(name, f"{row['ours_ms']:.3f}", f"{row['plain_ms']:.3f}", f"{row['ratio']:.2f}", spread)
+        Console().print(table)
+
+    def _show_streams(self, count: int, *, is_json: bool) -> None:
+        found = streams.measure(count, say=(lambda text: None) if is_json else self.stdout.write)
+        if is_json:
+            self.stdout.write(json.dumps(found, indent=2))
+            return
+        table = Table("", "", title=f"{count} live streams, open and idle")
+        for name, value in found.items():
+            table.add_row(name.replace("_", " "), f"{value:g}")
         Console().print(table)
 
     def compare(

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
-from uuid import UUID
+from typing import Any
 
+from django.db import connection
 from django.db.models import Q
 
 from accounts.models import ApiKey, Membership, Session, User
-from core.access import Role
 from core.actor import Actor, ActorType
 from core.streams.standing import Proof, Standing
 
 
 def standing_of(proofs: Collection[Proof], now: datetime) -> dict[Proof, Standing]:
-    """Return how those of `proofs` stand that hold at `now` (the port of `core.streams.standing`). Four queries at
-    most. A person without a session (the admin, which has its own) stands as long as they are active."""
+    """Return how those of `proofs` stand that hold at `now` (the port of `core.streams.standing`): one query for people
+    and one for keys. A person without a session (the admin, which has its own) stands as long as they are active."""
     keys = [proof for proof in proofs if proof.type == ActorType.API_KEY]
     people = [proof for proof in proofs if proof.type in (ActorType.USER, ActorType.STAFF)]
     return dict([*_of_keys(keys, now), *_of_people(people, now)])
@@ -41,25 +40,26 @@ def _of_keys(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof, 
 def _of_people(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof, Standing]]:
     if not proofs:
         return
-    sessions = {proof.session_id for proof in proofs if proof.session_id is not None}
-    live = Session.objects.filter(pk__in=sessions, ended_at=None, expires_at__gt=now)
-    owners: dict[UUID | None, UUID] = dict(live.values_list("pk", "user_id")) if sessions else {}
-    wanted = {proof.id for proof in proofs if proof.session_id is None or owners.get(proof.session_id) == proof.id}
-    people = {person.pk: person for person in User.objects.filter(pk__in=wanted, is_active=True)}
-    roles = _roles(people)
+    values: list[Any] = [[proof.id for proof in proofs], [proof.session_id for proof in proofs], now]
+    with connection.cursor() as cursor:
+        cursor.execute(_PEOPLE, values)
+        rows = cursor.fetchall()
+    found = {(person_id, session_id): rest for person_id, session_id, *rest in rows}
     for proof in proofs:
-        person = people.get(proof.id)
-        if person is None or (proof.session_id is not None and owners.get(proof.session_id) != proof.id):
-            continue
-        type_ = ActorType.STAFF if person.is_staff else ActorType.USER
-        actor = Actor(type_, person.pk, person.email, session_id=proof.session_id)
-        held = sorted(f"{organization}={role}" for organization, role in roles[person.pk].items())
-        yield proof, Standing(actor, f"{type_} {' '.join(held)}")
+        if (proof.id, proof.session_id) in found:
+            email, is_staff, roles = found[proof.id, proof.session_id]
+            type_ = ActorType.STAFF if is_staff else ActorType.USER
+            actor = Actor(type_, proof.id, email, session_id=proof.session_id)
+            yield proof, Standing(actor, f"{type_} {roles}")
 
 
-def _roles(people: Iterable[UUID]) -> defaultdict[UUID, dict[UUID, Role]]:
-    found: defaultdict[UUID, dict[UUID, Role]] = defaultdict(dict)
-    rows = Membership.objects.filter(user_id__in=list(people)).values_list("user_id", "organization_id", "role")
-    for user_id, organization_id, role in rows:
-        found[user_id][organization_id] = Role(role)
-    return found
+_PEOPLE = f"""
+    SELECT person.id, proof.session_id, person.email, person.is_staff,
+           (SELECT string_agg(organization_id || '=' || role, ' ' ORDER BY organization_id)
+              FROM {Membership._meta.db_table} WHERE user_id = person.id)
+      FROM unnest(%s::uuid[], %s::uuid[]) AS proof (person_id, session_id)
+      JOIN {User._meta.db_table} AS person ON person.id = proof.person_id AND person.is_active
+      LEFT JOIN {Session._meta.db_table} AS session ON session.id = proof.session_id
+     WHERE proof.session_id IS NULL
+        OR (session.user_id = person.id AND session.ended_at IS NULL AND session.expires_at > %s)
+"""  # noqa: S608  (table names of our own models)

@@ -16,9 +16,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from core import context, health_views
 from core.api import problems
+from core.api.replies import JSON, encode
 from core.errors import AppError, MethodNotAllowed, NotFound
 from core.streams import http, threads, tickets
 from core.streams.house import House, refusal_line
+from core.streams.registry import streams
 from core.telemetry import views as telemetry_views
 
 _VIEWS: dict[str, Callable[[HttpRequest], HttpResponse]] = {
@@ -65,10 +67,14 @@ class Application:
                 return
 
     def _take_over_signals(self) -> None:
-        """granian waits for open requests to end by themselves, and streams do not: so they are ended first."""
+        """granian waits for open requests to end by themselves, and streams do not: so they are ended first.
+
+        The loop's own handlers are told through a pipe, and a pipe that is full at that moment loses the signal.
+        """
         loop = asyncio.get_running_loop()
         for order in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(order, self._stop_and_exit)
+            loop.remove_signal_handler(order)
+            signal.signal(order, lambda *_: loop.call_soon_threadsafe(self._stop_and_exit))
 
     def _stop_and_exit(self) -> None:
         if self._stopping is None:
@@ -100,6 +106,11 @@ class Application:
         if view is not None:
             peer = (scope.get("client") or ("",))[0]
             await http.answer_with(send, asked, await threads.entries.run(_view, view, http.as_django(asked, peer)))
+            return
+        if asked.path == _PREFIX and asked.method in ("GET", "HEAD"):
+            # So that it can be asked for where a proxy leads nothing but /streams/ here.
+            headers = http.headers_for(asked) | {"Content-Type": JSON}
+            await http.answer(send, 200, headers, encode({"status": "live", "streams": sorted(streams)}).encode())
             return
         if not asked.path.startswith(_PREFIX):
             raise NotFound("There is nothing at this address.")

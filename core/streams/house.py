@@ -24,6 +24,7 @@ from core.telemetry import metrics
 STOP_SECONDS = 15.0
 _LONGEST_EVENT_ID = 200
 _CALM_SECONDS = 0.5  # however often access changes, streams are not looked through more often
+_TOGETHER_SECONDS = 0.1  # ends are noted together: when a proxy restarts all its streams end in one moment
 
 log = structlog.get_logger("streams")
 
@@ -33,6 +34,8 @@ class House:
 
     def __init__(self) -> None:
         self._open: dict[UUID, Connection] = {}
+        self._ended: set[UUID] = set()
+        self._noting: asyncio.Task[None] | None = None
         self._entering = 0
         self.is_stopping = False
         self._look = asyncio.Event()
@@ -57,7 +60,8 @@ class House:
         if self._reviewing is not None:
             self._reviewing.cancel()
             await asyncio.gather(self._reviewing, return_exceptions=True)
-        await self._note_ended(set(self._open))
+        self._ended |= set(self._open)
+        await self._note_ended()
         await ears().close()
         log.info("streams.stopped", left=len(self._open))
 
@@ -85,7 +89,9 @@ class House:
             metrics.STREAMS_ENDED.labels(stream.name, str(end)).inc()
             metrics.STREAM_MESSAGES.labels(stream.name).inc(connection.messages)
             del self._open[entry.id]
-            await self._note_ended({entry.id})
+            self._ended.add(entry.id)
+            if self._noting is None or self._noting.done():
+                self._noting = asyncio.get_running_loop().create_task(self._note_soon())
 
     def _check_room(self) -> None:
         if self.is_stopping:
@@ -93,8 +99,14 @@ class House:
         if len(self._open) + self._entering >= settings.STREAMS_PER_PROCESS:
             raise Unavailable("All streams of this process are taken. Try again.", headers={"Retry-After": "5"})
 
-    async def _note_ended(self, ids: set[UUID]) -> None:
-        """Best effort: a row that stays open stops counting by itself."""
+    async def _note_soon(self) -> None:
+        while self._ended:
+            await asyncio.sleep(_TOGETHER_SECONDS)
+            await self._note_ended()
+
+    async def _note_ended(self) -> None:
+        """Write down which streams have ended. Best effort: a row that stays open stops counting by itself."""
+        ids, self._ended = self._ended, set()
         try:
             if ids:
                 await threads.entries.run(tickets.close, ids, clock.now())

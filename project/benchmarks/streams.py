@@ -83,8 +83,11 @@ async def _measure(
     found |= _spread("request_without_streams", before)
     found |= _spread("request_beside_streams", await asyncio.to_thread(_request_times, web, token))
     found["memory_at_the_end_mb"] = _megabytes(process)
-    for reader in readers:
-        reader.writer.close()
+    say("Stopping ...")
+    began = time.monotonic()
+    process.terminate()
+    await asyncio.gather(*(reader.task for reader in readers))
+    found["stop_seconds"] = time.monotonic() - began
     return {name: round(value, 2) for name, value in found.items()}
 
 

@@ -21,7 +21,7 @@ from accounts.actors import actor_of_user
 from accounts.models import Session, User
 from accounts.services import memberships, sessions
 from accounts.states import EndedReason
-from core import clock, streams
+from core import clock, health, streams
 from core.access import Role
 from core.actor import SYSTEM
 from core.ids import new_id
@@ -337,13 +337,20 @@ class TestProcess:
         assert _asked(house, "GET", "/health/live").status == 200
         assert _asked(house, "GET", "/health/ready").status == 200
         assert _asked(house, "GET", "/admin/").status == 404
-        assert _asked(house, "GET", "/streams/").status == 404
+        assert _asked(house, "GET", "/streams/").status == 200
         refused = _asked(house, "POST", "/streams/tests.count")
         assert (refused.status, refused.headers["Allow"]) == (405, "GET")
         assert _asked(house, "GET", "/streams/tests.count?ticket=x&user_id=usr_1").status == 400
         known = _asked(house, "GET", "/streams/tests.count", {"X-Request-ID": "mine"})
         assert known.headers["X-Request-ID"] == "mine"
         assert known.headers["Content-Type"] == "application/problem+json"
+
+    def test_is_looked_for_by_the_health_of_the_web(self, house: Web, settings: Any) -> None:
+        settings.STREAMS_URL = house.url
+        assert health.ask(["streams"], max_age=0)["streams"].status is health.Status.OK
+        settings.STREAMS_URL = "http://127.0.0.1:9"
+        found = health.ask(["streams"], max_age=0)["streams"]
+        assert (found.status, found.detail) == (health.Status.WARNING, "Live streams do not answer.")
 
     def test_takes_no_more_than_it_can_serve(self, processes: Processes, settings: Any, api: Any, owner: User) -> None:
         house = processes.streams(**SETTINGS, STREAMS_PER_PROCESS="2")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,9 +21,32 @@ from project.management.commands.doctor import exit_code
 from tests.support import database
 
 
-@pytest.mark.django_db(transaction=True)
-def test_names_each_provider_with_version_and_latency() -> None:
+class _Streams(BaseHTTPRequestHandler):
+    """Answers as the process of the live streams does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(b'{"status":"live"}')
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def all_run(settings: Any) -> Iterator[None]:
+    """A worker lives, and the live streams answer."""
     marks.write(os.getpid())
+    with HTTPServer(("127.0.0.1", 0), _Streams) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.STREAMS_URL = f"http://127.0.0.1:{server.server_port}"
+        yield
+        server.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_names_each_provider_with_version_and_latency(all_run: None) -> None:
     out = io.StringIO()
     call_command("doctor", "--json", stdout=out)
     found = {line["name"]: line for line in json.loads(out.getvalue())["checks"]}
@@ -28,11 +55,11 @@ def test_names_each_provider_with_version_and_latency() -> None:
     assert found["database"]["milliseconds"] > 0
     assert found["roles"]["status"] == "ok"
     assert found["workers"]["data"]["alive"] == 1
+    assert found["streams"]["data"]["address"].endswith("/streams/")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_prints_a_table_for_people() -> None:
-    marks.write(os.getpid())
+def test_prints_a_table_for_people(all_run: None) -> None:
     out = io.StringIO()
     call_command("doctor", stdout=out)
     assert "database" in out.getvalue()

@@ -10,6 +10,7 @@ from accounts.models import ApiKey, Invitation, Session, User
 from notifications import audiences
 from notifications.audiences import ADMINS, BILLING
 from notifications.news import News, Personal
+from notifications.states import DisabledReason
 from notifications.templates import template
 
 _OWN_MAILS = "notifications.send_mail"
@@ -178,6 +179,12 @@ def _export(news: News) -> dict[str, Any]:
     return {"name": str(news.find("name") or "The list"), "rows": news.find("rows") or 0}
 
 
+def _endpoint(news: News) -> dict[str, Any]:
+    reason = str(news.find("disabled_reason") or "")
+    label = DisabledReason(reason).label if reason in DisabledReason.values else reason
+    return {"address": str(news.find("url") or ""), "reason": label}
+
+
 def _job(news: News) -> dict[str, Any]:
     code = str(news.find("code") or "").replace("_", " ")
     return {"job": str(news.find("kind") or ""), "attempts": news.find("attempts") or 0, "code": code}
@@ -199,8 +206,10 @@ template(
     "notifications.webhook_endpoint.disabled",
     kind="webhooks",
     audience=audiences.all_of(ADMINS, audiences.staff),
-    values=lambda news: {"reason": str(news.find("reason") or "").replace("_", " ")},
+    values=_endpoint,
     url=lambda news: "/settings/webhooks",
+    staff_url=_page("notifications", "webhookendpoint"),
+    tells_actor=False,
 )
 template(
     "core.job.died",

@@ -10,7 +10,15 @@ from core import clock
 from core.jobs import JobRun, Priority, job
 from core.schedules import schedule
 from notifications.models import WebhookEndpoint
-from notifications.services import digests, mails, retention, webhook_deliveries, webhook_dispatch, webhook_replays
+from notifications.services import (
+    digests,
+    mails,
+    reminders,
+    retention,
+    webhook_deliveries,
+    webhook_dispatch,
+    webhook_replays,
+)
 
 
 @job(mails.JOB, max_attempts=mails.ATTEMPTS, backoff=5.0, time_limit=60)
@@ -24,6 +32,12 @@ def send_mail(run: JobRun) -> dict[str, Any]:
 def make_digests(run: JobRun) -> dict[str, Any]:
     """Make the digests that are due."""
     return {"digests": digests.make_due(now=run.now)}
+
+
+@job(reminders.JOB, priority=Priority.LOW)
+def remind(run: JobRun) -> dict[str, Any]:
+    """Tell of API keys that expire within a week."""
+    return {"told": reminders.remind_of_expiring_keys(now=run.now)}
 
 
 @job(retention.JOB, priority=Priority.LOW)
@@ -56,5 +70,6 @@ def forget_old_webhooks(run: JobRun) -> dict[str, Any]:
 
 # Every quarter of an hour: no zone's eight o'clock lies elsewhere.
 schedule(digests.JOB, kind=digests.JOB, cron="*/15 * * * *")
+schedule(reminders.JOB, kind=reminders.JOB, cron="7 6 * * *")
 schedule(retention.JOB, kind=retention.JOB, cron="41 3 * * *")
 schedule(webhook_dispatch.FORGET_JOB, kind=webhook_dispatch.FORGET_JOB, cron="51 3 * * *")

@@ -36,7 +36,8 @@ templates: dict[str, Template] = {}
 class Template:
     """How one type of event is told. `values` are what its words need beside `organization` and `occurred`; `url` is
     where to go on; `when` passes events over; events with one `unique` are told once in all (one of many failed jobs
-    stands for them); `has_mail=False` keeps some out of the mail. Who acted is not told, unless `tells_actor`."""
+    stands for them); `has_mail=False` keeps some out of the mail. Who acted is not told, unless `tells_actor`; staff
+    go on at `staff_url`, where there is one."""
 
     event: str
     kind: str
@@ -47,6 +48,7 @@ class Template:
     unique: Callable[[News], str]
     has_mail: Callable[[News], bool]
     tells_actor: bool
+    staff_url: Callable[[News], str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,11 @@ def template(
     unique: Callable[[News], str] = lambda news: str(news.event.pk),
     has_mail: Callable[[News], bool] = lambda news: True,
     tells_actor: bool = True,
+    staff_url: Callable[[News], str] | None = None,
 ) -> Template:
     """Declare how events of one type are told. Raises LookupError on an unknown kind."""
     assert event not in templates, f"{event} has two templates"
-    made = Template(event, kind_of(kind).name, audience, values, url, when, unique, has_mail, tells_actor)
+    made = Template(event, kind_of(kind).name, audience, values, url, when, unique, has_mail, tells_actor, staff_url)
     templates[event] = made
     return made
 

@@ -8,7 +8,7 @@ many rows it marks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -117,8 +117,19 @@ def _drafts(declared: Template, news: News) -> list[Draft]:
     # An organisation that is gone has no name and is not pointed at.
     organization_id = event.organization_id if news.organization else None
     written, unique, has_mail = write(declared, news), declared.unique(news)[:200], declared.has_mail(news)
+    for_staff = written if declared.staff_url is None else replace(written, url=safe_url(declared.staff_url(news)))
+    staff = news.people.staff if declared.staff_url is not None else frozenset()
     return [
-        Draft(person_id, declared.kind, unique, written, event.type, event.pk, organization_id, has_mail)
+        Draft(
+            person_id,
+            declared.kind,
+            unique,
+            for_staff if person_id in staff else written,
+            event.type,
+            event.pk,
+            organization_id,
+            has_mail,
+        )
         for person_id in sorted(people)
     ]
 

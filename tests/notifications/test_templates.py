@@ -134,7 +134,8 @@ def _rest(organization, mine) -> None:
             catalogue["notifications.webhook_endpoint.disabled"],
             actor=SYSTEM,
             subject=Subject("webhookendpoint", new_id(), organization.pk),
-            data={"reason": f"failing_for_days {HOSTILE}"},
+            after={"is_enabled": False, "disabled_reason": "failing"},
+            data={"url": f"https://hooks.example/{HOSTILE}"},
         )
 
 

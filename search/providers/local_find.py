@@ -1,7 +1,7 @@
 """Asking the inverted index inside PostgreSQL: two statements, whatever is asked.
 
 The first looks the words up in the vocabulary: as they stand, as beginnings, and when asked as parts of words
-(trigrams) and misspellings (trigrams to find, Damerau-Levenshtein to judge). The second walks the postings of those
+(trigrams) and misspellings (`search.misspellings`). The second walks the postings of those
 words, sums up
 
     score(D) = sum over words w of  idf(w) * f(w,D) * (k1 + 1) / (f(w,D) + k1 * (1 - b + b * |D| / avgdl))
@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
-from search import analysis
+from search import analysis, misspellings
 from search.analysis import Word
 from search.documents import Document
 from search.providers.base import Found, Match, Query, Scope
@@ -87,6 +87,7 @@ _BEGINS = """(SELECT %s, 2, id, text, documents FROM search_term WHERE text > %s
 ORDER BY documents DESC, id LIMIT 1000)"""
 _HAS = """(SELECT %s, 3, id, text, documents FROM search_term WHERE text LIKE %s
 ORDER BY documents DESC, id LIMIT 1000)"""
+_IS_ONE_OF = "SELECT %s, 4, id, text, documents FROM search_term WHERE text = ANY(%s::text[])"
 _IS_LIKE = """(SELECT %s, 4, id, text, documents FROM search_term WHERE text %% %s
 ORDER BY similarity(text, %s) DESC, id LIMIT 50)"""
 # Sums over as many as all documents stay in memory; for this transaction only.
@@ -129,9 +130,10 @@ def _vocabulary(cursor: Any, asked: list[Word], key: str, query: Query) -> _Word
         if query.needs_all and (place == len(asked) - 1 or query.is_relaxed):
             parts.append(_BEGINS)
             parameters += [place, word.folded, word.folded + _HIGHEST]
-        if query.is_relaxed and (len(word.folded) >= _SHORTEST_PART or not word.folded.isascii()):
-            parts += [_HAS, _IS_LIKE]
-            parameters += [place, f"%{word.folded}%", place, word.stem, word.stem]
+        if query.is_relaxed:
+            for part, given in _relaxed(place, word):
+                parts.append(part)
+                parameters += given
     cursor.execute(" UNION ALL ".join(parts), parameters)
     rows = cursor.fetchall()
     documents, total = next((each[4], int(each[3])) for each in rows if each[0] == -1)
@@ -145,6 +147,17 @@ def _vocabulary(cursor: Any, asked: list[Word], key: str, query: Query) -> _Word
     return _Words(list(best.values()), average, allowed, any(each[0] == -3 for each in rows))
 
 
+def _relaxed(place: int, word: Word) -> Iterator[tuple[str, list[Any]]]:
+    """What else is tried for a word: that it is a part of one, and that it is misspelt."""
+    if len(word.folded) >= _SHORTEST_PART or not word.folded.isascii():
+        yield _HAS, [place, f"%{word.folded}%"]
+    allowed = misspellings.allowed(word.stem)
+    if allowed == 1:
+        yield _IS_ONE_OF, [place, misspellings.variants(word.stem)]
+    elif allowed:
+        yield _IS_LIKE, [place, word.stem, word.stem]
+
+
 def _idf(documents: int, frequency: int) -> float:
     return math.log(1 + (documents - frequency + 0.5) / (frequency + 0.5))
 
@@ -152,37 +165,10 @@ def _idf(documents: int, frequency: int) -> float:
 def _share(kind: int, word: Word, text: str) -> float:
     """How much a word of the vocabulary counts for the question's `word`."""
     if kind == 4:
-        allowed = misspellings_of(word.stem)
-        distance = edits(word.stem, text, allowed) if allowed else 9
+        allowed = misspellings.allowed(word.stem)
+        distance = misspellings.edits(word.stem, text, allowed)
         return _MISSPELT / distance if 0 < distance <= allowed else 0.0
     return {1: 1.0, 2: _BEGINNING, 3: _PART}[kind]
-
-
-def misspellings_of(word: str) -> int:
-    """Return how many letters may be wrong: none up to 2, one up to 5, two beyond: `fuzziness: AUTO`
-    of Elasticsearch. Numbers are not misspelt."""
-    if any(each.isdigit() for each in word) or len(word) <= 2:
-        return 0
-    return 1 if len(word) <= 5 else 2
-
-
-def edits(one: str, other: str, most: int) -> int:
-    """Return the optimal string alignment distance (letters put in, left out, changed, or swapped with the next one),
-    or `most + 1` when it is larger than `most`."""
-    if abs(len(one) - len(other)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        before, row, above = row, [i], before
-        for j, its in enumerate(other, 1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != its))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == its:
-                cost = min(cost, above[j - 2] + 1)
-            row.append(cost)
-        if min(row) > most:
-            return most + 1
-    return row[-1]
 
 
 # --- the postings ---

@@ -17,9 +17,7 @@ from accounts.services import api_keys, invitations, sessions, staff, users
 from accounts.states import EndedReason, InvitationStatus
 from core import clock
 from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Figure, Section
-from core.admin.html import NOTHING, admin_url, link, list_url, moment, state
-from core.admin.lists import begins_with
-from core.palette import Finding, finder
+from core.admin.html import NOTHING, link, list_url, moment, state
 
 SHOWN = 10
 
@@ -273,21 +271,3 @@ class ApiKeyAdmin(EntityAdmin):
 
 def _key_state(key: ApiKey) -> object:
     return state("active" if key.is_live(clock.now()) else "revoked" if key.revoked_at else "expired")
-
-
-@finder("Organisations", icon="domain", order=30)
-def find_organizations(term: str, limit: int) -> Iterable[Finding]:
-    """By the beginning of their name."""
-    for organization in begins_with(Organization.objects.order_by(), "name", term)[:limit]:
-        yield Finding(organization.name, organization.slug, admin_url(organization))
-
-
-@finder("People", icon="person", order=40)
-def find_people(term: str, limit: int) -> Iterable[Finding]:
-    """By the beginning of their e-mail address or name."""
-    found: dict[object, User] = {}
-    for field in ("email", "name"):
-        for user in begins_with(User.objects.order_by(), field, term)[:limit]:
-            found.setdefault(user.pk, user)
-    for user in list(found.values())[:limit]:
-        yield Finding(user.get_full_name(), user.email, admin_url(user))

@@ -1,6 +1,8 @@
-"""The box that finds anything from every page. Apps register finders in `AppConfig.ready()`; each uses an index.
+"""The box that finds anything from every page. It asks the search index, and finders that apps register in
+`AppConfig.ready()` for what is not indexed; each uses an index of its own.
 
-An id pasted whole leads straight to its object, whatever it is: its prefix names the table.
+An id pasted whole leads straight to its object, whatever it is: its prefix names the table. So what was made just now
+is found before anything has indexed it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from django.apps import apps
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 
+from core.actor import Actor
 from core.admin.html import admin_url
 from core.ids import MalformedId, split
 
@@ -50,7 +53,29 @@ class Finder:
     order: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What was found of one kind."""
+
+    kind: str
+    icon: str
+    items: list[Finding]
+
+    def as_payload(self) -> dict[str, Any]:
+        return {"kind": self.kind, "icon": self.icon, "items": [item.as_payload() for item in self.items]}
+
+
+# How the index answers: the groups that `actor` may see, the best of each, at most `limit`.
+FindGroups = Callable[[Actor, str, int], list[Group]]
+
 _finders: dict[str, Finder] = {}
+_index: FindGroups | None = None
+
+
+def use_index(find_groups: FindGroups) -> None:
+    """Let the box ask the search index; called once, by `search`, when the apps are ready."""
+    global _index
+    _index = find_groups
 
 
 def finder(kind: str, *, icon: str, order: int = 100) -> Callable[[Find], Find]:
@@ -76,8 +101,8 @@ class Answer:
         return {"groups": self.groups, "go": self.go, "is_complete": self.is_complete}
 
 
-def find(term: str) -> Answer:
-    """Return what `term` finds: at most 10 of each kind, within 300 ms for all of them together."""
+def find(term: str, *, actor: Actor) -> Answer:
+    """Return what `term` finds of what `actor` may see: at most 10 of each kind, within 300 ms for all together."""
     wanted = " ".join(term.replace("\x00", "").split())[:200]
     direct = _by_id(wanted)
     if direct is not None:
@@ -85,24 +110,36 @@ def find(term: str) -> Answer:
     if len(wanted) < SHORTEST_TERM:
         return Answer([])
     end = time.monotonic() + TIME_FOR_ALL_MS / 1000
-    groups: list[dict[str, Any]] = []
+    asked: list[Ask] = [_as_groups(one) for one in sorted(_finders.values(), key=lambda one: (one.order, one.kind))]
+    if _index is not None:
+        asked.insert(0, functools.partial(_index, actor))
+    groups: list[Group] = []
     is_complete = True
-    for one in sorted(_finders.values(), key=lambda known: (known.order, known.kind)):
+    for ask in asked:
         left = int((end - time.monotonic()) * 1000)
-        found = _bounded(one, wanted, left) if left > 0 else None
+        found = _bounded(ask, wanted, left) if left > 0 else None
         is_complete = is_complete and found is not None
-        if found:
-            groups.append({"kind": one.kind, "icon": one.icon, "items": [item.as_payload() for item in found]})
-    return Answer(groups, is_complete=is_complete)
+        groups += found or []
+    return Answer([group.as_payload() for group in groups if group.items], is_complete=is_complete)
 
 
-def _bounded(one: Finder, term: str, milliseconds: int) -> list[Finding] | None:
-    """Ask one finder; PostgreSQL itself ends a query that takes too long (then None)."""
+Ask = Callable[[str, int], list[Group]]
+
+
+def _as_groups(one: Finder) -> Ask:
+    def ask(term: str, limit: int) -> list[Group]:
+        return [Group(one.kind, one.icon, list(one.find(term, limit))[:limit])]
+
+    return ask
+
+
+def _bounded(ask: Ask, term: str, milliseconds: int) -> list[Group] | None:
+    """Ask; PostgreSQL itself ends a query that takes too long (then None)."""
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
-            return list(one.find(term, FOUND_OF_A_KIND))[:FOUND_OF_A_KIND]
+            return ask(term, FOUND_OF_A_KIND)
     except OperationalError:
         return None
 
@@ -124,5 +161,4 @@ def _by_id(term: str) -> Answer | None:
         return Answer([])
     address = admin_url(found)
     item = Finding(str(found), f"{found._meta.verbose_name} {term}", address)
-    group = {"kind": "This id", "icon": "tag", "items": [item.as_payload()]}
-    return Answer([group], go=address)
+    return Answer([Group("This id", "tag", [item]).as_payload()], go=address)

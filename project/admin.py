@@ -46,7 +46,7 @@ class CountinghouseAdminSite(UnfoldAdminSite):
 
     def find_view(self, request: HttpRequest) -> JsonResponse:
         """Answer `?q=` with what was found (`core.palette`); for staff only, never cached."""
-        answer = palette.find(request.GET.get("q", ""))
+        answer = palette.find(request.GET.get("q", ""), actor=self.actor_of(request))
         return JsonResponse(answer.as_payload(), headers={"Cache-Control": "no-store"})
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:

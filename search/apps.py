@@ -6,4 +6,4 @@ class SearchConfig(AppConfig):
     verbose_name = "Search"
 
     def ready(self) -> None:
-        from search import followers, health  # noqa: F401  (declare themselves)
+        from search import followers, health, palette  # noqa: F401  (declare themselves)

@@ -138,7 +138,7 @@ def _vocabulary(cursor: Any, asked: list[Word], key: str, query: Query) -> _Word
     rows = cursor.fetchall()
     documents, total = next((each[4], int(each[3])) for each in rows if each[0] == -1)
     best: dict[tuple[int, int], Wanted] = {}
-    for place, kind, number, text, frequency in rows:
+    for place, kind, number, text, frequency in sorted(rows):  # the best kind of likeness first
         share = _share(kind, asked[place], text) if place >= 0 else 0.0
         if share > 0 and (place, number) not in best:
             best[place, number] = Wanted(text, number, frequency, place, share * _idf(documents, frequency))

@@ -18,6 +18,7 @@ from core.actor import SYSTEM
 from tests.billing import factories
 from tests.support import browser
 from tests.support.browser import sign_in
+from tests.support.index import index_everything
 
 REASON = "Moved to fibre; agreed on the phone"
 
@@ -62,6 +63,7 @@ def story(db: None) -> dict[str, Any]:
         payments.create(actor=SYSTEM, invoice=invoice, operation_key=f"story:{number}", now=clock.now())
     invoice = factories.invoice(hope, running=running)
     payment = payments.create(actor=SYSTEM, invoice=invoice, operation_key="story", now=clock.now())
+    index_everything()
     return {"customer": hope, "subscription": running, "payment": payment, "price": dearer, "invoice": invoice}
 
 

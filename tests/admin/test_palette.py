@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import User
@@ -15,6 +16,7 @@ from core import palette
 from core.admin.html import admin_url
 from core.ids import encode
 from tests.billing import factories
+from tests.support.index import index_everything
 
 pytestmark = pytest.mark.django_db
 
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def find(desk: Client):
     def ask(term: str) -> dict:
+        index_everything()
         reply = desk.get(reverse("admin:find"), {"q": term})
         assert reply.status_code == 200
         assert "no-store" in reply["Cache-Control"]
@@ -62,6 +65,40 @@ def test_goes_straight_to_any_id(find):
 def test_finds_nothing_in_what_says_nothing(term, find):
     factories.customer(name="Gracious Hope")
     assert titles(find(term)) == []
+
+
+def test_finds_what_is_misspelt(find):
+    factories.customer(name="Gracious Hope")
+    assert titles(find("gracoius hoep")) == ["Gracious Hope"]
+
+
+def test_shows_kinds_in_their_order_with_states(find):
+    running = factories.subscription(factories.customer(name="Gracious Hope"))
+    factories.invoice(running.customer)
+    groups = find("gracious hope")["groups"]
+    assert [group["kind"] for group in groups] == ["Customers", "Subscriptions", "Invoices"]
+    assert groups[0]["items"][0]["state"] == ""
+    assert groups[-1]["items"][0]["state"] == "open"
+    assert groups[-1]["items"][0]["tone"] == "info"
+
+
+def test_finds_what_was_made_just_now_by_its_id(desk: Client):
+    made = factories.customer(name="Just Now")  # nothing has indexed it
+    answer = desk.get(reverse("admin:find"), {"q": made.public_id}).json()
+    assert answer["go"] == admin_url(made)
+
+
+def test_asks_the_index_twice_for_5_and_for_50(desk: Client):
+    entity = factories.entity()
+    counts = []
+    for number in (5, 45):
+        for each in range(number):
+            factories.customer(name=f"Hope {each}", billing_entity=entity, token=None)
+        index_everything()
+        with CaptureQueriesContext(connection) as asked:
+            desk.get(reverse("admin:find"), {"q": "hope"})
+        counts.append(len([each for each in asked.captured_queries if "search_" in each["sql"]]))
+    assert counts == [4, 2]  # the second time the words as typed fill the box
 
 
 def test_finds_at_most_ten_of_a_kind(find):

@@ -8,15 +8,17 @@ import pytest
 
 from tests.cast import new_person
 from tests.journeys.house import STAFF, House
-from tests.support.processes import Processes
+from tests.support.processes import Processes, free_port
 
 
 @pytest.fixture
 def house(processes: Processes, tmp_path: Path, transactional_db: None) -> House:
-    """Web, worker and relay, with what staff have put on sale over the same API."""
-    mails = tmp_path / "mails"
-    variables = {"MAIL_URL": f"file:{mails}", "RATE_LIMIT_SCALE": "1000"}
+    """Web, worker, relay and live streams, with what staff have put on sale over the same API."""
+    mails, port = tmp_path / "mails", free_port()
+    streams_url = f"http://127.0.0.1:{port}"
+    variables = {"MAIL_URL": f"file:{mails}", "RATE_LIMIT_SCALE": "1000", "STREAMS_URL": streams_url}
     house = House(processes.web(**variables), mails)
+    processes.streams(port=port, **variables)
     processes.relay(**variables)
     processes.worker(**variables)
     new_person(STAFF, is_staff=True, name="Stella Staff")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import email
+import email.message
 import email.policy
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,27 @@ class House:
                     return found[1]
             time.sleep(0.1)
         raise AssertionError(f"no mail to {address} came")
+
+    def mails_to(self, address: str) -> list[email.message.EmailMessage]:
+        """Return what was mailed to `address`, the oldest first."""
+        found = []
+        for file in sorted(self.mails.glob("*.log"), key=lambda file: file.stat().st_mtime):
+            mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+            if mail["To"] == address:
+                found.append(mail)
+        return found
+
+
+def ok(reply: httpx.Response, status: int = 200) -> dict[str, Any]:
+    """Return the body of a reply that has the status."""
+    assert reply.status_code == status, f"{reply.request.method} {reply.url}: {reply.status_code} {reply.text}"
+    return dict(reply.json())
+
+
+def soon(ask: Callable[[], Any], patience: float = 60, what: str = "it") -> Any:
+    """Return the first answer of `ask` that says something."""
+    deadline = time.monotonic() + patience
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.2)
+    return answer

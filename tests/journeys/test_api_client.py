@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.journeys.house import House
+from tests.journeys.house import House, ok, soon
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.journey]
 
@@ -32,41 +30,41 @@ def test_buys_cancels_comes_back_and_signs_out(house: House) -> None:
 def _sign_up(house: House) -> dict[str, Any]:
     with house.client() as nobody:
         assert nobody.get("/me").status_code == 401
-        assert _ok(nobody.post("/auth/sign-up", json=ADA), 202) == {"status": "verification_pending"}
+        assert ok(nobody.post("/auth/sign-up", json=ADA), 202) == {"status": "verification_pending"}
         login = {"email": ADA["email"], "password": ADA["password"]}
         # The password is right, and still nobody is in before the address is proven.
-        assert _ok(nobody.post("/auth/login", json=login), 202) == {"status": "verification_pending"}
+        assert ok(nobody.post("/auth/login", json=login), 202) == {"status": "verification_pending"}
         token = house.token_mailed_to(ADA["email"])
-        assert _ok(nobody.post("/auth/verify-email", json={"token": token})) == {"status": "verified"}
+        assert ok(nobody.post("/auth/verify-email", json={"token": token})) == {"status": "verified"}
         spent = nobody.post("/auth/verify-email", json={"token": token})
         assert (spent.status_code, spent.json()["code"]) == (400, "invalid_mail_token")
-        tokens = _ok(nobody.post("/auth/login", json=login))
+        tokens = ok(nobody.post("/auth/login", json=login))
     assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
     return tokens
 
 
 def _found_an_organization(client: httpx.Client) -> str:
-    assert _ok(client.get("/me"))["email"] == ADA["email"]
-    made = _ok(client.post("/organizations", json={"name": "Analytical Engines"}), 201)
-    assert [each["id"] for each in _ok(client.get("/organizations"))["data"]] == [made["id"]]
-    members = _ok(client.get(f"/organizations/{made['id']}/members"))["data"]
+    assert ok(client.get("/me"))["email"] == ADA["email"]
+    made = ok(client.post("/organizations", json={"name": "Analytical Engines"}), 201)
+    assert [each["id"] for each in ok(client.get("/organizations"))["data"]] == [made["id"]]
+    members = ok(client.get(f"/organizations/{made['id']}/members"))["data"]
     assert [(each["email"], each["role"]) for each in members] == [(ADA["email"], "owner")]
     return str(made["id"])
 
 
 def _choose(client: httpx.Client) -> dict[str, Any]:
-    products = {each["name"]: each["id"] for each in _ok(client.get("/products"))["data"]}
-    found = _ok(client.get("/prices", params={"product_id": products["Team"], "currency": "USD"}))["data"]
+    products = {each["name"]: each["id"] for each in ok(client.get("/products"))["data"]}
+    found = ok(client.get("/prices", params={"product_id": products["Team"], "currency": "USD"}))["data"]
     assert [(each["amount_minor"], each["interval"]) for each in found] == [(4900, "month")]
-    same = _ok(client.get("/prices", params={"lookup_key": "team-usd-month"}))["data"]
+    same = ok(client.get("/prices", params={"lookup_key": "team-usd-month"}))["data"]
     assert same == found
     return dict(found[0])
 
 
 def _become_a_customer(client: httpx.Client) -> dict[str, Any]:
-    sellers = _ok(client.get("/billing-entities"))["data"]
+    sellers = ok(client.get("/billing-entities"))["data"]
     body = {"name": "Analytical Engines", "email": "bills@analytical.example", "time_zone": "Europe/London"}
-    made = _ok(client.post("/customers", json={**body, "billing_entity_id": sellers[0]["id"]}), 201)
+    made = ok(client.post("/customers", json={**body, "billing_entity_id": sellers[0]["id"]}), 201)
     assert made["currency"] == sellers[0]["default_currency"]
     assert made["organization_id"] == client.headers["X-Organization"]
     return made
@@ -74,18 +72,18 @@ def _become_a_customer(client: httpx.Client) -> dict[str, Any]:
 
 def _subscribe_and_pay(client: httpx.Client, customer: dict[str, Any], price: dict[str, Any]) -> str:
     order = {"customer_id": customer["id"], "items": [{"price_id": price["id"], "quantity": 2}]}
-    shown = _ok(client.post("/subscriptions/preview", json=order))
+    shown = ok(client.post("/subscriptions/preview", json=order))
     assert (shown["total_minor"], shown["currency"]) == (9800, "USD")
     assert client.post("/subscriptions", json=order).json()["code"] == "idempotency_key_required"
     key = {"Idempotency-Key": str(uuid4())}
-    made = _ok(client.post("/subscriptions", json=order, headers=key), 201)
+    made = ok(client.post("/subscriptions", json=order, headers=key), 201)
     again = client.post("/subscriptions", json=order, headers=key)
     assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (made["id"], "true")
     assert made["status"] == "incomplete"  # nobody has paid yet
-    invoice = _ok(client.get("/invoices", params={"subscription_id": made["id"]}))["data"][0]
+    invoice = ok(client.get("/invoices", params={"subscription_id": made["id"]}))["data"][0]
     assert (invoice["status"], invoice["amount_due_minor"]) == ("open", 9800)
     _pay(client, customer, invoice)
-    paid = _ok(client.get(f"/subscriptions/{made['id']}"))
+    paid = ok(client.get(f"/subscriptions/{made['id']}"))
     assert (paid["status"], paid["access"]) == ("active", "granted")
     return str(made["id"])
 
@@ -94,7 +92,7 @@ def _pay(client: httpx.Client, customer: dict[str, Any], invoice: dict[str, Any]
     methods, pay = f"/customers/{customer['id']}/payment-methods", f"/invoices/{invoice['id']}/pay"
     without = client.post(pay, json={}, headers={"Idempotency-Key": str(uuid4())})
     assert (without.status_code, without.json()["code"]) == (422, "payment_method_unusable")
-    broken = _ok(client.post(methods, json={"token": "tok_card_declined", "label": "Old card"}), 201)
+    broken = ok(client.post(methods, json={"token": "tok_card_declined", "label": "Old card"}), 201)
     declined = client.post(pay, json={}, headers={"Idempotency-Key": str(uuid4())})
     problem = declined.json()
     assert (declined.status_code, problem["code"], problem["decline_code"]) == (
@@ -103,9 +101,9 @@ def _pay(client: httpx.Client, customer: dict[str, Any], invoice: dict[str, Any]
         "card_declined",
     )
     assert client.post(f"{methods}/{broken['id']}/detach").status_code == 200
-    good = _ok(client.post(methods, json={"token": "tok_success", "label": "Visa 4242"}), 201)
-    assert _ok(client.get(f"/customers/{customer['id']}"))["default_payment_method_id"] == good["id"]
-    payment = _ok(client.post(pay, json={}, headers={"Idempotency-Key": str(uuid4())}), 201)
+    good = ok(client.post(methods, json={"token": "tok_success", "label": "Visa 4242"}), 201)
+    assert ok(client.get(f"/customers/{customer['id']}"))["default_payment_method_id"] == good["id"]
+    payment = ok(client.post(pay, json={}, headers={"Idempotency-Key": str(uuid4())}), 201)
     assert (payment["status"], payment["amount_minor"]) == ("succeeded", 9800)
     once_more = client.post(pay, json={}, headers={"Idempotency-Key": str(uuid4())})
     assert (once_more.status_code, once_more.json()["code"]) == (409, "invoice_already_paid")
@@ -115,10 +113,10 @@ def _change_ones_mind(client: httpx.Client, subscription: str) -> None:
     def command(name: str, **body: Any) -> httpx.Response:
         return client.post(f"/subscriptions/{subscription}/{name}", json=body)
 
-    ends = _ok(command("cancel", reason="Too dear"))
+    ends = ok(command("cancel", reason="Too dear"))
     assert (ends["status"], ends["cancel_at_period_end"], ends["cancel_reason"]) == ("active", True, "Too dear")
-    assert _ok(command("undo-cancel"))["cancel_at_period_end"] is False
-    ended = _ok(command("cancel", at_period_end=False))
+    assert ok(command("undo-cancel"))["cancel_at_period_end"] is False
+    ended = ok(command("cancel", at_period_end=False))
     assert (ended["status"], ended["allowed_commands"]) == ("canceled", ["reactivate"])
     refused = command("pause")
     problem = refused.json()
@@ -127,18 +125,18 @@ def _change_ones_mind(client: httpx.Client, subscription: str) -> None:
     assert problem["allowed_commands"] == ["reactivate"]
     explained = httpx.get(client.base_url.join(problem["type"]))
     assert (explained.status_code, "invalid_transition" in explained.text) == (200, True)
-    assert _ok(client.get(f"/subscriptions/{subscription}")) == ended
-    assert _ok(command("reactivate"))["status"] == "incomplete"
+    assert ok(client.get(f"/subscriptions/{subscription}")) == ended
+    assert ok(command("reactivate"))["status"] == "incomplete"
 
 
 def _read_the_books(client: httpx.Client, customer: dict[str, Any], subscription: str) -> None:
     def paid() -> list[Any]:
-        found = _ok(client.get("/invoices", params={"customer_id": customer["id"]}))["data"]
+        found = ok(client.get("/invoices", params={"customer_id": customer["id"]}))["data"]
         return found if [each["status"] for each in found] == ["paid", "paid"] else []
 
-    invoices = _soon(paid)  # the worker collects the second one
+    invoices = soon(paid)  # the worker collects the second one
     assert sorted(each["number"] for each in invoices) == ["EX-000001", "EX-000002"]
-    payments = _ok(client.get("/payments", params={"subscription_id": subscription}))["data"]
+    payments = ok(client.get("/payments", params={"subscription_id": subscription}))["data"]
     assert sorted(each["status"] for each in payments) == ["failed", "succeeded", "succeeded"]
     assert all(each["subscription_ids"] == [subscription] for each in payments)
     one = client.get(f"/invoices/{invoices[0]['id']}")
@@ -148,30 +146,30 @@ def _read_the_books(client: httpx.Client, customer: dict[str, Any], subscription
 
 
 def _read_the_log(client: httpx.Client, subscription: str) -> None:
-    page = _ok(client.get("/audit/events", params={"subject": subscription, "limit": 100}))
+    page = ok(client.get("/audit/events", params={"subject": subscription, "limit": 100}))
     events = page["data"][::-1]
     names = [each["type"].removeprefix("billing.subscription.") for each in events]
     assert names[0] == "created"
     assert names.count("activated") == 2, names
     for name in ("cancellation_scheduled", "cancellation_undone", "canceled", "reactivated"):
         assert names.count(name) == 1, names
-    me = _ok(client.get("/me"))["id"]
+    me = ok(client.get("/me"))["id"]
     own = [each for each in events if each["type"].endswith("canceled")]
     assert own[0]["actor"] == {"type": "user", "id": me}
     assert (own[0]["before"]["status"], own[0]["after"]["status"]) == ("active", "canceled")
     assert [each["data"]["reason"] for each in events if each["data"].get("reason")] == ["Too dear"]
-    mine = _ok(client.get("/audit/events", params={"actor": me, "limit": 100}))["data"]
+    mine = ok(client.get("/audit/events", params={"actor": me, "limit": 100}))["data"]
     refused = [each for each in mine if each["type"] == "core.command.refused"]
     assert "billing.subscription.pause" in str(refused)
 
 
 def _leave(house: House, client: httpx.Client, tokens: dict[str, Any]) -> None:
-    fresh = _ok(client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}))
+    fresh = ok(client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]}))
     spent = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert (spent.status_code, spent.json()["code"]) == (409, "token_already_rotated")
     client.headers["Authorization"] = f"Bearer {fresh['access_token']}"
     elsewhere = house.sign_in(ADA["email"], ADA["password"])
-    sessions = _ok(client.get("/auth/sessions"))["data"]
+    sessions = ok(client.get("/auth/sessions"))["data"]
     assert [each["is_current"] for each in sessions] == [False, True]
     assert client.delete(f"/auth/sessions/{sessions[0]['id']}").status_code == 204
     with house.client(elsewhere["access_token"]) as other:
@@ -181,18 +179,3 @@ def _leave(house: House, client: httpx.Client, tokens: dict[str, Any]) -> None:
     assert (refused.status_code, refused.json()["code"]) == (401, "invalid_token")
     assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     assert client.post("/auth/refresh", json={"refresh_token": fresh["refresh_token"]}).status_code == 401
-
-
-def _ok(reply: httpx.Response, status: int = 200) -> dict[str, Any]:
-    """Return the body of a reply that has the status."""
-    assert reply.status_code == status, f"{reply.request.method} {reply.url}: {reply.status_code} {reply.text}"
-    return dict(reply.json())
-
-
-def _soon(ask: Callable[[], Any], patience: float = 60) -> Any:
-    """Return the first answer of `ask` that says something."""
-    deadline = time.monotonic() + patience
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.2)
-    return answer

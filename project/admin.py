@@ -17,6 +17,7 @@ from unfold.sites import UnfoldAdminSite
 from accounts.actors import actor_of_user
 from accounts.forms import AdminSignInForm, OwnPasswordForm
 from accounts.models import User
+from ai import admin as assistant
 from core import palette
 from core.access import allows
 from core.actor import Actor
@@ -39,6 +40,7 @@ class CountinghouseAdminSite(UnfoldAdminSite):
             path("inbox/", self.admin_view(partial(inbox_view, self)), name="inbox"),
             path("find/", self.admin_view(self.find_view), name="find"),
             path("exports/<str:export_id>/", self.admin_view(partial(download_view, self)), name="export_download"),
+            *assistant.urls(self),
         ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:

@@ -70,7 +70,12 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the menu as Unfold wants it; lists that do not exist in this installation are left out."""
     figures = badges()
     groups: list[dict[str, Any]] = [
-        {"items": [{"title": "Dashboard", "icon": "dashboard", "link": reverse("admin:index")}]}
+        {
+            "items": [
+                {"title": "Dashboard", "icon": "dashboard", "link": reverse("admin:index")},
+                {"title": "Assistant", "icon": "auto_awesome", "link": reverse("admin:assistant")},
+            ]
+        }
     ]
     for title, items in MENU:
         lines = [line for item in items if (line := _line(request, item, figures)) is not None]

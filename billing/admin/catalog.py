@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from billing.admin.catalog_commands import NEW_PRODUCT, PRICE_COMMANDS, PRODUCT_COMMANDS
 from billing.models import BillingEntity, Price, Product
-from billing.services import prices, products
-from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Section
+from core.admin import Empty, EntityAdmin, Section
 from core.admin.html import id_link, link, list_url, money, state
 from core.exports.columns import Kind, exports_as
 
 SHOWN = 10
 
 
-def _sale(noun: str, update: Callable[[Call[Any], bool], object], *, on: bool) -> CommandAction[Any]:
-    """Put a product or a price on sale, or take it off; what runs already goes on."""
-    words = ("Put on sale", "sell") if on else ("Take off sale", "remove_shopping_cart")
-    return CommandAction(
-        "put-on-sale" if on else "take-off-sale",
-        words[0],
-        f"billing.{noun}.manage",
-        lambda call: update(call, on),
-        lambda obj: obj.is_active != on,
-        lambda call: [Effect("On sale", "no" if on else "yes", "yes" if on else "no")],
-        text="Subscriptions that run go on as they are." if not on else "New subscriptions can take it again.",
-        done=f"The {noun} is {'on sale' if on else 'not sold any more'}.",
-        icon=words[1],
-    )
-
-
-def _update_product(call: Call[Product], on: bool) -> object:
-    return products.update(actor=call.actor, product=call.obj, changes={"is_active": on})
-
-
-def _update_price(call: Call[Price], on: bool) -> object:
-    return prices.update(actor=call.actor, price=call.obj, changes={"is_active": on})
-
-
 @admin.register(Product)
 class ProductAdmin(EntityAdmin):
     list_display = ("name", "active", "identifier", "created")
-    commands = tuple(_sale("product", _update_product, on=on) for on in (True, False))
+    commands = PRODUCT_COMMANDS
+    creation = NEW_PRODUCT
     list_filter = ("is_active",)
     facts = ("name", "description", "active", "created_at", "updated_at")
     empty = Empty(
         "No products yet",
         "A product is what customers subscribe to; its prices say for how much. An import makes them too.",
-        "POST /api/v1/billing/products",
+        "",
         "inventory_2",
     )
 
@@ -92,7 +69,7 @@ class PriceAdmin(EntityAdmin):
     search_by = ("lookup_key",)
     search_help_text = "Id or lookup key"
     related = ("product",)
-    commands = tuple(_sale("price", _update_price, on=on) for on in (True, False))
+    commands = PRICE_COMMANDS
     facts = ("product", "amount", "rhythm", "trial_days", "is_listed", "is_active", "lookup_key", "created_at")
     empty = Empty("No prices yet", "A price belongs to a product: amount, currency and period.", icon="sell")
 

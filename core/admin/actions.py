@@ -189,18 +189,19 @@ def _confirmed(
 ) -> HttpResponseBase:
     if not _claim(call):
         messages.info(request, f"{action.title}: this form was sent before; it took effect once.")
-        return HttpResponseRedirect(admin_url(call.obj))
+        return HttpResponseRedirect(model_admin.way_back(call.obj))
     try:
         result = action.perform(call)
     except AppError as error:
         _release(call)
         record_refusal(error)
         return _form_page(model_admin, request, action, call.obj, form, error)
-    address = model_admin.timeline_url(call.obj)
+    obj: Any = result if call.obj._state.adding else call.obj
+    address = model_admin.timeline_url(obj)
     outcome = action.outcome(result) if action.outcome else Outcome(action.done)
     text = format_html('{} <a class="ch-link" href="{}">See the timeline</a>', outcome.text, address)
     messages.add_message(request, getattr(messages, outcome.level.upper()), text)
-    return HttpResponseRedirect(admin_url(call.obj))
+    return HttpResponseRedirect(admin_url(obj))
 
 
 def _claim(call: Call[Any]) -> bool:

@@ -67,13 +67,15 @@ class EntityAdmin(ModelAdmin):
 
     `facts` names fields or methods shown on the object's page; `search_by` lookups that an index answers;
     `commands` what may be done; `row_commands` names those that stand beside each row of the list (their `is_offered`
-    asks no query); `empty` what the list says while the table is empty.
+    asks no query); `creation` makes a new one and returns it (it is given one that is not saved); `empty` what the
+    list says while the table is empty.
     """
 
     facts: ClassVar[Sequence[str]] = ()
     search_by: ClassVar[Sequence[str]] = ()
     commands: ClassVar[Sequence[CommandAction[Any]]] = ()
     row_commands: ClassVar[Sequence[str]] = ()
+    creation: ClassVar[CommandAction[Any] | None] = None
     related: ClassVar[Sequence[str]] = ()
     empty: ClassVar[Empty] = Empty()
     has_timeline: ClassVar[bool] = True
@@ -145,7 +147,7 @@ class EntityAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if any("\x00" in value for values in request.GET.lists() for value in values[1]):
             raise BadRequest("NUL cannot be part of a value.")
-        own = {"empty": self.empty, "is_exportable": self.is_exportable}
+        own = {"empty": self.empty, "is_exportable": self.is_exportable, "creation": self.creation}
         page = super().changelist_view(request, {**own, **(extra_context or {})})
         context = getattr(page, "context_data", None)
         if context is not None and self.row_commands:
@@ -268,10 +270,10 @@ class EntityAdmin(ModelAdmin):
                 "opts": self.opts,
                 "original": obj,
                 "object_id": obj.pk,
-                "headline": self.get_title(obj),
-                "states": list(self.get_states(obj)),
-                "public_id": getattr(obj, "public_id", ""),
-                "object_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[obj.pk]),
+                "headline": f"New {self.opts.verbose_name}" if obj._state.adding else self.get_title(obj),
+                "states": [] if obj._state.adding else list(self.get_states(obj)),
+                "public_id": "" if obj._state.adding else getattr(obj, "public_id", ""),
+                "object_url": self.way_back(obj),
                 "commands": self.offered_commands(self.commands, obj, actor),
                 **context,
             },
@@ -300,6 +302,16 @@ class EntityAdmin(ModelAdmin):
             current_app="admin",
         )
 
+    def way_back(self, obj: Any) -> str:
+        """Return the address of the object's page, of the list for one that is still to be made."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+        return reverse(f"{name}_changelist") if obj._state.adding else reverse(f"{name}_change", args=[obj.pk])
+
+    def creation_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Make a new one, by a command as all others."""
+        assert self.creation is not None
+        return run_command_view(self, request, self.model(), self.creation)
+
     def timeline_url(self, obj: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_history", args=[obj.pk])
 
@@ -314,6 +326,9 @@ class EntityAdmin(ModelAdmin):
         name = f"{self.opts.app_label}_{self.opts.model_name}_command"
         view = self.admin_site.admin_view(partial(self.command_view))
         own = [path("<path:object_id>/do/<slug:name>/", view, name=name)]
+        if self.creation is not None:
+            make = self.admin_site.admin_view(partial(self.creation_view))
+            own.append(path("new/", make, name=f"{self.opts.app_label}_{self.opts.model_name}_new"))
         if self.is_exportable:
             ask = self.admin_site.admin_view(partial(self.export_view))
             own.append(path("export/", ask, name=f"{self.opts.app_label}_{self.opts.model_name}_export"))

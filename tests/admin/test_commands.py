@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from audit.models import Event
-from billing.models import Payment, Price, Refund, Subscription
+from billing.models import Payment, Price, Product, Refund, Subscription
 from billing.services import payments, subscriptions
 from core.actor import SYSTEM
 from core.admin.html import admin_url
@@ -251,3 +251,31 @@ def test_takes_no_token_that_it_did_not_make(token: str, running, desk: Client) 
     assert desk.post(address(running, "pause"), form).status_code == 302
     kept = AdminSubmission.objects.get().key
     assert token == "" or token not in kept
+
+
+def test_makes_a_product_and_its_price(desk, give):
+    address = reverse("admin:billing_product_new")
+    assert address in desk.get(reverse("admin:billing_product_changelist")).content.decode()
+    preview = desk.post(address, {"name": "Fibre", "description": "", "reason": "New in the shop"})
+    assert "none yet: add one next" in preview.content.decode()
+    confirmed = {**hidden_fields(preview), "name": "Fibre", "reason": "New in the shop", "confirm": "yes"}
+    for _ in range(2):
+        assert desk.post(address, confirmed).status_code == 302
+    product = Product.objects.get(name="Fibre")
+    answers = {"currency": "eur", "interval": "month", "interval_count": "3", "trial_days": "14", "reason": "Launch"}
+    assert "more decimals" in give(product, "add-price", amount="29.855", **answers).content.decode()
+    preview = give(product, "add-price", amount="29.85", confirm=False, **answers)
+    assert "every 3 months" in preview.content.decode()
+    give(product, "add-price", amount="29.85", is_listed="on", **answers)
+    price = Price.objects.get(product=product)
+    assert (price.amount_minor, price.currency, price.rhythm) == (2985, "EUR", "every 3 months")
+    assert (price.trial_days, price.is_listed, price.lookup_key) == (14, True, None)
+    event = Event.objects.get(subject_id=price.pk, type="billing.price.created")
+    assert event.context["reason"] == "Launch"
+
+
+def test_lets_nobody_make_a_product_who_is_not_staff(owner):
+    browser = Client()
+    browser.force_login(owner)
+    assert browser.post(reverse("admin:billing_product_new"), {"name": "Fibre", "confirm": "yes"}).status_code == 302
+    assert not Product.objects.exists()

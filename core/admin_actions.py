@@ -1,3 +1,0 @@
-"""Moved to `core.admin.actions`; kept until nothing imports it from here."""
-
-from core.admin.actions import *  # noqa: F403

@@ -1,3 +1,0 @@
-"""Moved to `core.admin.html`; kept until nothing imports it from here."""
-
-from core.admin.html import *  # noqa: F403

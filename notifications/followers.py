@@ -21,7 +21,7 @@ def fill_inboxes(events: list[Event]) -> None:
     inbox.tell_of(events, now=clock.now())
 
 
-@follower(WEBHOOKS, is_for_new=True)
+@follower(WEBHOOKS)
 def fan_out_webhooks(events: list[Event]) -> None:
     """Make deliveries of what organisations want to be told."""
-    webhook_deliveries.fan_out(events)
+    webhook_deliveries.fan_out(events, now=clock.now())

@@ -43,10 +43,14 @@ _SECTIONS: Final = ("before", "after", "data")
 # --- From events to deliveries ---------------------------------------------------------------------------------------
 
 
-def fan_out(batch: Sequence[Event]) -> int:
+def fan_out(batch: Sequence[Event], *, now: datetime) -> int:
     """Make one delivery for each event and each endpoint that wants it; return how many. Idempotent: a delivery that
-    exists stays as it is. An endpoint is told of nothing that happened before it was made."""
-    wanted = [event for event in batch if event.organization_id and webhooks.is_published(event.type)]
+    exists stays as it is. An endpoint is told of nothing that happened before it was made, nor of what lies so far
+    back that its delivery may have been forgotten (somebody set the follower back)."""
+    oldest = ids.lowest_id(now - timedelta(days=settings.WEBHOOK_RETENTION_DAYS))
+    wanted = [
+        event for event in batch if event.organization_id and event.pk >= oldest and webhooks.is_published(event.type)
+    ]
     if not wanted:
         return 0
     endpoints: dict[UUID, list[WebhookEndpoint]] = {}
@@ -61,14 +65,10 @@ def fan_out(batch: Sequence[Event]) -> int:
         _delivery(event, endpoint, positions[event.pk])
         for event in wanted
         for endpoint in endpoints.get(event.organization_id, ())  # type: ignore[arg-type]  # it is not None here
-        if webhooks.wants(endpoint.event_types, event.type) and _is_newer(event, endpoint)
+        if webhooks.wants(endpoint.event_types, event.type) and event.pk >= ids.lowest_id(endpoint.created_at)
     ]
     WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True, batch_size=250)
     return len(rows)
-
-
-def _is_newer(event: Event, endpoint: WebhookEndpoint) -> bool:
-    return ids.lowest_id(endpoint.created_at) <= event.pk
 
 
 def _delivery(event: Event, endpoint: WebhookEndpoint, position: int) -> WebhookDelivery:

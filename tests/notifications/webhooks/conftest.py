@@ -71,7 +71,7 @@ def happens(organization: Organization) -> Callable[..., Event]:
             while seal_chunk():
                 pass
         event = Event.objects.get(pk=found)
-        webhook_deliveries.fan_out([event])
+        webhook_deliveries.fan_out([event], now=clock.now())
         return event
 
     return tell

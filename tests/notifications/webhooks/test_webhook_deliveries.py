@@ -112,7 +112,7 @@ def test_tells_nothing_of_what_is_not_the_organisations(endpoint: Any, name: str
     about = Subject(subject, new_id(), endpoint.organization_id)
     with transaction.atomic():
         found = record(catalogue[name], actor=Actor(ActorType.USER, new_id()), subject=about)
-    assert webhook_deliveries.fan_out([Event.objects.get(pk=found)]) == 0
+    assert webhook_deliveries.fan_out([Event.objects.get(pk=found)], now=clock.now()) == 0
 
 
 def test_leaves_out_who_did_it_from_where_and_why(endpoint: Any, happens: Run, run: Run, receiver: Receiver) -> None:
@@ -161,15 +161,25 @@ def test_hides_personal_fields_of_persons_who_are_not_the_organisations(
 def test_makes_one_delivery_however_often_an_event_is_read(endpoint: Any, happens: Run) -> None:
     event = happens()
     for _ in range(3):
-        webhook_deliveries.fan_out([event, event])
+        webhook_deliveries.fan_out([event, event], now=clock.now())
     assert WebhookDelivery.objects.count() == 1
 
 
 def test_tells_nothing_of_what_happened_before(make_endpoint: Run, happens: Run) -> None:
     event = happens()
     make_endpoint()
-    webhook_deliveries.fan_out([event])
+    webhook_deliveries.fan_out([event], now=clock.now())
     assert not WebhookDelivery.objects.exists()
+
+
+def test_sends_nothing_twice_when_its_follower_is_set_back_beyond_what_is_kept(
+    endpoint: Any, happens: Run, run: Run
+) -> None:
+    event = happens()
+    run()
+    later = clock.now() + timedelta(days=settings.WEBHOOK_RETENTION_DAYS, hours=1)
+    webhook_dispatch.forget_old(later)
+    assert webhook_deliveries.fan_out([event], now=later) == 0
 
 
 def test_tries_again_on_the_schedule_of_the_standard_and_then_gives_up(

@@ -36,6 +36,7 @@ def _released(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 # A source that waits for a slow provider must not hold up entries and the feeds.
 sources, entries, feeds = Threads("stream-source", 8), Threads("stream-entry", 4), Threads("stream-feed", 2)
+TOGETHER = 14  # so many connections to the database are in use at most
 
 
 async def in_thread(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

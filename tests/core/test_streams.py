@@ -364,6 +364,45 @@ class TestProcess:
         two[0].close()
         eventually(lambda: Events(url).status == 200, "a free place for the ticket that is not spent")
 
+    def test_counts_over_all_its_workers(self, processes: Processes, settings: Any, api: Any, owner: User) -> None:
+        house = processes.streams(**SETTINGS, workers=2)
+        settings.STREAMS_URL, settings.RATE_LIMIT_SCALE = house.url, 1e6
+        client = api(owner)
+
+        def gauge() -> float:
+            with urllib.request.urlopen(f"{house.url}/metrics") as reply:
+                lines = reply.read().decode().splitlines()
+            return next(float(x.split()[-1]) for x in lines if x.startswith('streams_open{stream="tests.silent"}'))
+
+        found = [Events(ticket(client, "tests.silent")) for _ in range(14)]
+        assert sorted(each.status for each in found) == [200] * 10 + [429] * 4
+        assert gauge() == 10
+        workers = [psutil.Process(pid) for pid in house.children]
+        sizes = [
+            sum(each.laddr.port == int(house.url.split(":")[-1]) for each in one.net_connections()) for one in workers
+        ]
+        workers[sizes.index(max(sizes))].kill()
+        eventually(lambda: gauge() < 10, "what is left")
+        # What the dead one served counts no more after two and a half rounds.
+        eventually(lambda: Events(ticket(client, "tests.silent")).status == 200, "a free place", 30)
+
+    def test_goes_on_when_the_database_was_away(
+        self, house: Web, opened: Open, api: Any, owner: User, owner_connection: Any
+    ) -> None:
+        stream = opened(api(owner), "tests.rung")
+        stream.take(2)
+        for _ in range(3):
+            owner_connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE backend_type = 'client backend' AND pid NOT IN (pg_backend_pid(), %s)",
+                [connection.connection.info.backend_pid if connection.connection else 0],
+            )
+            time.sleep(0.5)
+        again = opened(api(owner), "tests.count")
+        assert again.status == 200
+        assert len(again.rest()) == 3
+        assert opened(api(owner), "tests.silent").status == 200
+
     def test_sends_everybody_away_when_it_stops(
         self, processes: Processes, settings: Any, api: Any, owner: User
     ) -> None:

@@ -255,6 +255,21 @@ class TestResuming:
         assert len(seen) > 100
 
 
+def test_stays_open_while_the_database_is_away_and_goes_on_where_it_stood(
+    reading: Any, owner: User, owner_connection: Any
+) -> None:
+    stream = reading(owner)
+    ready(stream)
+    for number in range(5):
+        owner_connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND usename <> current_user"
+        )
+        connection.close()
+        tell(owner, f"news {number}")
+    assert [one.data["subject"] for one in stream.take(5)] == [f"news {number}" for number in range(5)]
+
+
 class TestWithoutValkey:
     def test_goes_on_more_slowly_and_is_quick_again_when_it_is_back(
         self,

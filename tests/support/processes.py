@@ -131,11 +131,11 @@ class Processes:
         web.wait_until(lambda: _answers(f"{url}/health/ready"), "readiness")
         return web
 
-    def streams(self, *, port: int = 0, **variables: str) -> Web:
+    def streams(self, *, port: int = 0, workers: int = 1, **variables: str) -> Web:
         """Start the process of the live streams on `port` (a free one) and wait until it is ready."""
         port = port or free_port()
         url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "manage.py", "streams", "--port", str(port)]
+        command = [sys.executable, "manage.py", "streams", "--port", str(port), "--workers", str(workers)]
         running = Web("streams", command, environment=self.environment(**variables), log=self._log("streams"))
         running.url = url
         self.running.append(running)

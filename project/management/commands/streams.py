@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from core.streams import threads
 from project.management.commands.dev import fresh_metrics_folder
 
 STOP_SECONDS = 30
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         raise_file_limit(room + _SPARE)
         os.environ["COUNTINGHOUSE_PROCESS"] = "web"
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+        os.environ.setdefault("DATABASE_POOL_MAX", str(threads.TOGETHER))
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(fresh_metrics_folder()))
         self.stdout.write(f"Streaming on http://{options['host']}:{options['port']}/streams/")
         Granian(

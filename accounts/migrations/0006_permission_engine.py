@@ -7,4 +7,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("accounts", "0005_relation_tuples")]
 
-    operations = [MakeEngine("c08afbf2fe7a")]
+    operations = [MakeEngine("79b289c7db25")]

@@ -8,7 +8,7 @@ over the graph of nodes, a level at a time, and only `and` and `but not` are que
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -62,14 +62,24 @@ class Node:
 
 @dataclass(slots=True)
 class Program:
-    """A compiled model. `relations` leads from (type, relation) to its node; `conditional` are the nodes from which a
-    condition can be met, `reached` what each node can lead to (itself included)."""
+    """A compiled model. `relations` leads from (type, relation) to its node, `reached` says what each node can lead to
+    and `regions` what it leads to over tuples alone (itself included in both)."""
 
     nodes: list[Node] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
     relations: dict[tuple[str, str], int] = field(default_factory=dict)
     reached: dict[int, frozenset[int]] = field(default_factory=dict)
-    conditional: frozenset[int] = frozenset()
+    regions: dict[int, frozenset[int]] = field(default_factory=dict)
+    conditional: frozenset[int] = frozenset()  # nodes from which a condition can be met
+    circular: frozenset[int] = frozenset()  # operators that lead back to themselves
+
+    def has_operators(self, node: int) -> bool:
+        """Whether a walk from `node` can meet an `and` or a `but not`."""
+        return any(self.nodes[number].operator for number in self.reached[node])
+
+    def is_layered(self, node: int) -> bool:
+        """Whether no `and` or `but not` that `node` leads to leads back to itself: then sets can be combined."""
+        return not self.reached[node] & self.circular
 
 
 def compile_model(model: Model) -> Program:
@@ -81,7 +91,7 @@ def compile_model(model: Model) -> Program:
             compiler.fill(number, definition.name, relation, relation.rewrite)
     program = compiler.program
     program.hops = list(dict.fromkeys(program.hops))
-    program.reached = _reached(program)
+    _close(program)
     with_condition = {hop.node for hop in program.hops if hop.condition}
     program.conditional = frozenset(number for number, found in program.reached.items() if found & with_condition)
     return program
@@ -170,17 +180,26 @@ class _Compiler:
         return self._operators[key]
 
 
-def _reached(program: Program) -> dict[int, frozenset[int]]:
+def _close(program: Program) -> None:
+    """Fill in what follows from nodes and hops alone."""
+    over_tuples: dict[int, set[int]] = {node.number: set() for node in program.nodes}
     onward: dict[int, set[int]] = {node.number: set(node.operands) for node in program.nodes}
     for hop in program.hops:
         if hop.target is not None:
             onward[hop.node].add(hop.target)
-    found = {}
-    for start in onward:
-        reached, waiting = {start}, [start]
-        while waiting:
-            new = onward[waiting.pop()] - reached
-            reached |= new
-            waiting.extend(new)
-        found[start] = frozenset(reached)
-    return found
+            if hop.kind is not Kind.OPERATOR:
+                over_tuples[hop.node].add(hop.target)
+    program.reached = {start: _closure(onward, {start}) for start in onward}
+    program.regions = {start: _closure(over_tuples, {start}) for start in over_tuples}
+    program.circular = frozenset(
+        node.number for node in program.nodes if node.operator and node.number in _closure(onward, onward[node.number])
+    )
+
+
+def _closure(onward: Mapping[int, set[int]], start: set[int]) -> frozenset[int]:
+    reached, waiting = set(start), list(start)
+    while waiting:
+        new = onward[waiting.pop()] - reached
+        reached |= new
+        waiting.extend(new)
+    return frozenset(reached)

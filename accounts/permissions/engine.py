@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypeAlias
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from accounts.permissions import conditions, tuples
 from accounts.permissions.compiler import Program, compile_model
@@ -29,7 +29,6 @@ from accounts.permissions.tuples import Object, Subject, Tuple
 
 Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
 _NO_VALUE, _TOO_COMPLEX = 4, 5
-_STATES: Final = {"PE004": _NO_VALUE, "PE005": _TOO_COMPLEX}
 
 
 def save_model(store: PermissionStore, model: Model) -> Engine:
@@ -50,9 +49,10 @@ def save_model(store: PermissionStore, model: Model) -> Engine:
                 object_type=node.object_type,
                 operator=node.operator,
                 operands=list(node.operands),
+                nested=list(map(program.has_operators, node.operands)),
+                region=sorted(program.regions[node.number]),
             )
             for node in program.nodes
-            if node.operator
         )
         PermissionHop.objects.bulk_create(PermissionHop(model=row, **asdict(hop)) for hop in program.hops)
     return Engine(store.pk, row.pk, model, program)
@@ -98,8 +98,9 @@ class Engine:
         self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
         question = self._question(given, context)
         truth = self._truth(question, node, "permission_conditions", [node, wanted.id])
+        more = f"'{{}}', 0, {self.program.has_operators(node)}"
         rows = self._rows(
-            question, "permission_check", [node, wanted.id, asker.type, asker.id, asker.relation], truth, "'{}', 0"
+            question, "permission_check", [node, wanted.id, asker.type, asker.id, asker.relation], truth, more
         )
         return _yes_or_no(rows[0][0])
 
@@ -114,7 +115,9 @@ class Engine:
         question = self._question(given, context)
         values = [sorted(self.program.reached[node]), asker.type, asker.id, asker.relation]
         truth = self._truth(question, node, "permission_conditions_back", values)
-        found = self._rows(question, "permission_objects", [node, *values], truth)
+        # Where a condition has no value the answer may hang on it, or not: only a check of each object can tell.
+        by_sets = self.program.is_layered(node) and _NO_VALUE not in truth.values()
+        found = self._rows(question, "permission_objects", [node, *values], truth, str(by_sets))
         return [f"{of_type}:{object_id}" for object_id, answer in found if _yes_or_no(answer)]
 
     def list_users(
@@ -206,15 +209,9 @@ class Engine:
             arguments.append(json.dumps(truth))
         places = ", ".join(_place(value) for value in arguments)
         sql = f"SELECT * FROM {function}{question.suffix}({places}, %s::jsonb{more and ', '}{more})"  # noqa: S608
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute(sql, [*arguments, question.rows])
-                return cursor.fetchall()
-        except DatabaseError as error:
-            state = getattr(error.__cause__, "sqlstate", None)
-            if state in _STATES:
-                _yes_or_no(_STATES[state])
-            raise
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*arguments, question.rows])
+            return cursor.fetchall()
 
 
 def _place(value: Any) -> str:

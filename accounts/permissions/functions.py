@@ -38,6 +38,19 @@ _SETTINGS = "SET search_path = public, pg_temp SET plan_cache_mode = force_gener
 _TRUTH = """CASE WHEN t.condition = '' OR truth IS NULL THEN 1
                 ELSE COALESCE((truth ->> permission_condition_key(t.condition, t.context))::integer, 0) END"""
 
+# What can be reached from a node over tuples. `steps` counts them: a circle ends there too, at the latest.
+_REACH = """
+            SELECT start, start_object, depth
+            UNION
+            SELECT h.target, t.subject_id, r.steps + 1
+            FROM reach r
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = r.node AND h.kind IN (2, 3)
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = r.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            WHERE r.steps <= {max_depth} AND t.subject_id <> '*' AND {truth} = 1
+        """
+
 CONDITION_KEY: Final = """
 CREATE OR REPLACE FUNCTION permission_condition_key(condition text, context jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context::text, '');
@@ -45,6 +58,79 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context
 
 _CHECK = """
 CREATE OR REPLACE FUNCTION permission_check{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer, has_operators boolean
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    found integer;
+BEGIN
+    IF truth @? '$.* ? (@ == 4)' THEN
+        RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            path, depth);
+    END IF;
+    SELECT answer.value INTO found FROM (
+        WITH RECURSIVE reach(node, object, steps) AS ({reach})
+        SELECT 1 AS value
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+            AND t.relation = h.relation AND t.subject_type = h.subject_type
+            AND t.subject_relation = h.subject_relation
+            AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+            AND t.condition = h.condition
+        WHERE f.steps <= {max_depth} AND {truth} = 1
+        UNION ALL
+        SELECT 1
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 5
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        WHERE s_relation <> '' AND f.object = s_id AND f.steps <= {max_depth}
+        UNION ALL
+        SELECT 5 FROM reach f WHERE f.steps > {max_depth}
+    ) answer LIMIT 1;
+    IF found = 1 THEN
+        RETURN 1;
+    ELSIF found = 5 THEN  -- a chain that is too long, or a circle: only the slow walk can tell
+        RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            path, depth);
+    ELSIF NOT has_operators THEN
+        RETURN 0;
+    END IF;
+    RETURN permission_operators{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given, path,
+        depth);
+END $engine$;
+"""
+
+_OPERATORS = """
+CREATE OR REPLACE FUNCTION permission_operators{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    one record;
+    part integer;
+    answer integer := 0;
+BEGIN
+    FOR one IN
+        WITH RECURSIVE reach(node, object, steps) AS ({reach})
+        SELECT h.target AS node, f.object, min(f.steps) AS steps
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+        GROUP BY h.target, f.object ORDER BY 3
+    LOOP
+        part := permission_operator{suffix}(st, m, one.node, one.object, s_type, s_id, s_relation, truth, given, path,
+            one.steps);
+        IF part = 1 THEN RETURN 1; END IF;
+        answer := GREATEST(answer, part);
+    END LOOP;
+    RETURN answer;
+END $engine$;
+"""
+
+# The same, a level at a time. It knows how far away a node is, and what could not be evaluated.
+_CHECK_BY_LEVEL = """
+CREATE OR REPLACE FUNCTION permission_check_by_level{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
     truth jsonb, given jsonb, path text[], depth integer
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
@@ -139,15 +225,16 @@ DECLARE
     key text := node || ' ' || object;
     sign text;
     parts integer[];
+    nested boolean[];
     one integer;
     answer integer := 1;
 BEGIN
     IF key = ANY(path) THEN RETURN 2; END IF;
-    SELECT n.operator, n.operands INTO sign, parts
+    SELECT n.operator, n.operands, n.nested INTO sign, parts, nested
     FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
     FOR i IN 1 .. cardinality(parts) LOOP
         one := permission_check{suffix}(st, m, parts[i], object, s_type, s_id, s_relation, truth, given,
-            path || key, depth);
+            path || key, depth, nested[i]);
         IF sign = '-' AND i = 2 THEN
             IF one IN (1, 2) THEN RETURN CASE one WHEN 1 THEN 0 ELSE 2 END; END IF;
         ELSIF one IN (0, 2) THEN
@@ -197,15 +284,13 @@ BEGIN
             SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
             WHERE s.node = n.node AND s.object = n.object AND s.is_exact = n.is_exact
         );
-        IF worst > 1 THEN RAISE 'a condition on the way could not be evaluated' USING ERRCODE = 'PE004'; END IF;
+        IF worst > 1 THEN RETURN QUERY SELECT -worst, NULL, true; RETURN; END IF;
         EXIT WHEN nodes IS NULL;
         seen_nodes := seen_nodes || nodes;
         seen_objects := seen_objects || objects;
         seen_exact := seen_exact || exact;
         depth := depth + step;
-        IF depth > {max_depth} THEN
-            RAISE 'too many tuples in a row' USING ERRCODE = 'PE005';
-        END IF;
+        IF depth > {max_depth} THEN RETURN QUERY SELECT -5, NULL, true; RETURN; END IF;
     END LOOP;
     RETURN QUERY SELECT s.node, s.object, s.is_exact
         FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact);
@@ -214,7 +299,8 @@ END $engine$;
 
 _WALK_BACK = """
 CREATE OR REPLACE FUNCTION permission_walk_back{suffix}(
-    st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+    st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, truth jsonb, given jsonb,
+    seed_nodes integer[], seed_objects text[]
 ) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE {settings} AS $engine$
 #variable_conflict use_column
 DECLARE
@@ -241,9 +327,11 @@ BEGIN
         SELECT h.node, s_id, 1 FROM accounts_permissionhop h
         WHERE s_relation <> '' AND h.model_id = m AND h.node = ANY(relevant) AND h.kind = 5
             AND h.subject_type = s_type AND h.subject_relation = s_relation
+        UNION
+        SELECT s.node, s.object, 1 FROM unnest(seed_nodes, seed_objects) AS s(node, object)
     ) n
     WHERE n.value > 0;
-    IF worst > 1 THEN RAISE 'a condition on the way could not be evaluated' USING ERRCODE = 'PE004'; END IF;
+    IF worst > 1 THEN RETURN QUERY SELECT -worst, NULL, true; RETURN; END IF;
     seen_nodes := nodes;
     seen_objects := objects;
     seen_exact := exact;
@@ -270,7 +358,7 @@ BEGIN
             SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
             WHERE s.node = n.node AND s.object = n.object AND s.is_exact = n.is_exact
         );
-        IF worst > 1 THEN RAISE 'a condition on the way could not be evaluated' USING ERRCODE = 'PE004'; END IF;
+        IF worst > 1 THEN RETURN QUERY SELECT -worst, NULL, true; RETURN; END IF;
         seen_nodes := seen_nodes || nodes;
         seen_objects := seen_objects || objects;
         seen_exact := seen_exact || exact;
@@ -305,7 +393,7 @@ CREATE OR REPLACE FUNCTION permission_conditions_back{suffix}(
         AND h.subject_type = s_type AND h.subject_relation = s_relation
     UNION
     SELECT permission_condition_key(t.condition, t.context), t.condition, t.context
-    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, NULL, given) w
+    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, NULL, given, NULL, NULL) w
     JOIN accounts_permissionhop h ON h.model_id = m AND h.target = w.node AND h.kind IN (2, 3) AND h.condition <> ''
         AND h.node = ANY(relevant)
     JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = w.object
@@ -314,15 +402,83 @@ CREATE OR REPLACE FUNCTION permission_conditions_back{suffix}(
 $engine$;
 """
 
+# Objects by sets: those of a node are found from the subject back, those of an `and` or `but not` by combining what
+# its operands found. It is for models in which no operator leads back to itself.
+_LAYER = """
+CREATE OR REPLACE FUNCTION permission_layer{suffix}(
+    st bigint, m bigint, start integer, s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+) RETURNS SETOF text LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    near integer[];
+    seed_nodes integer[] := '{{}}';
+    seed_objects text[] := '{{}}';
+    found text[];
+    one record;
+BEGIN
+    SELECT n.region INTO near FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = start;
+    FOR one IN
+        SELECT h.target, array_agg(h.node) AS nodes FROM accounts_permissionhop h
+        WHERE h.model_id = m AND h.node = ANY(near) AND h.kind = 4 GROUP BY h.target
+    LOOP
+        found := permission_combined{suffix}(st, m, one.target, s_type, s_id, s_relation, truth, given);
+        FOR i IN 1 .. cardinality(one.nodes) LOOP
+            seed_nodes := seed_nodes || array_fill(one.nodes[i], ARRAY[cardinality(found)]);
+            seed_objects := seed_objects || found;
+        END LOOP;
+    END LOOP;
+    RETURN QUERY SELECT w.object
+        FROM permission_walk_back{suffix}(st, m, near, s_type, s_id, s_relation, truth, given, seed_nodes,
+            seed_objects) w
+        WHERE w.node = start;
+END $engine$;
+"""
+
+_COMBINED = """
+CREATE OR REPLACE FUNCTION permission_combined{suffix}(
+    st bigint, m bigint, node integer, s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+) RETURNS text[] LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    sign text;
+    parts integer[];
+    found text[];
+BEGIN
+    SELECT n.operator, n.operands INTO sign, parts
+    FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
+    FOR i IN 1 .. cardinality(parts) LOOP
+        IF i = 1 THEN
+            found := ARRAY(
+                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given));
+        ELSIF sign = '&' THEN
+            found := ARRAY(SELECT unnest(found) INTERSECT
+                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given));
+        ELSE
+            found := ARRAY(SELECT unnest(found) EXCEPT
+                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given));
+        END IF;
+        EXIT WHEN cardinality(found) = 0;
+    END LOOP;
+    RETURN found;
+END $engine$;
+"""
+
 _OBJECTS = """
 CREATE OR REPLACE FUNCTION permission_objects{suffix}(
     st bigint, m bigint, start integer, relevant integer[], s_type text, s_id text, s_relation text,
-    truth jsonb, given jsonb
+    truth jsonb, given jsonb, is_layered boolean
 ) RETURNS TABLE (object text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
+    SELECT found.object, 1
+    FROM permission_layer{suffix}(st, m, start, s_type, s_id, s_relation, truth, given) AS found(object)
+    WHERE is_layered GROUP BY found.object
+    UNION ALL
     SELECT w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
-        st, m, start, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0) END
-    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given) w
-    WHERE w.node = start GROUP BY w.object ORDER BY w.object
+        st, m, start, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END
+    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
+    WHERE NOT is_layered AND w.node = start GROUP BY w.object
+    UNION ALL
+    SELECT NULL, -w.node
+    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
+    WHERE NOT is_layered AND w.node < 0
+    ORDER BY 1
 $engine$;
 """
 
@@ -351,21 +507,33 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
     SELECT met.subject_id, CASE
         WHEN bool_or(met.is_exact AND met.value = 1) THEN 1
         WHEN bool_or(NOT met.is_exact) THEN permission_check{suffix}(
-            st, m, start, start_object, s_type, met.subject_id, s_relation, truth, given, '{{}}', 0)
+            st, m, start, start_object, s_type, met.subject_id, s_relation, truth, given, '{{}}', 0, true)
         ELSE max(met.value) END
-    FROM met WHERE met.value > 0 GROUP BY met.subject_id ORDER BY met.subject_id
+    FROM met WHERE met.value > 0 GROUP BY met.subject_id
+    UNION ALL
+    SELECT NULL, -w.node FROM walked w WHERE w.node < 0
+    ORDER BY 1
 $engine$;
 """
 
+_TEMPLATES: Final = (
+    _OPERATOR, _OPERATORS, _CHECK_BY_LEVEL, _CHECK, _WALK, _WALK_BACK, _CONDITIONS, _LAYER, _COMBINED,
+    _OBJECTS, _SUBJECTS,
+)  # fmt: skip
+
 _SIGNATURES: Final = (
     ("permission_subjects", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_objects", "bigint, bigint, integer, integer[], text, text, text, jsonb, jsonb"),
+    ("permission_objects", "bigint, bigint, integer, integer[], text, text, text, jsonb, jsonb, boolean"),
+    ("permission_layer", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
+    ("permission_combined", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
     ("permission_conditions_back", "bigint, bigint, integer[], text, text, text, jsonb"),
     ("permission_conditions", "bigint, bigint, integer, text, jsonb"),
-    ("permission_walk_back", "bigint, bigint, integer[], text, text, text, jsonb, jsonb"),
+    ("permission_walk_back", "bigint, bigint, integer[], text, text, text, jsonb, jsonb, integer[], text[]"),
     ("permission_walk", "bigint, bigint, integer, text, jsonb, jsonb, integer"),
     ("permission_operator", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
-    ("permission_check", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
+    ("permission_operators", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
+    ("permission_check_by_level", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
+    ("permission_check", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer, boolean"),
 )
 
 
@@ -373,9 +541,10 @@ def create() -> str:
     """Return the SQL that makes all functions of the engine, or makes them anew."""
     parts = [CONDITION_KEY]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
+        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH}
+        reach = _REACH.format(**common)
         parts += [
-            template.format(suffix=suffix, tuples=tuples, truth=_TRUTH, max_depth=MAX_DEPTH, settings=_SETTINGS)
-            for template in (_OPERATOR, _CHECK, _WALK, _WALK_BACK, _CONDITIONS, _OBJECTS, _SUBJECTS)
+            template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES
         ]
     return "\n".join(parts)
 

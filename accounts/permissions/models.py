@@ -43,6 +43,12 @@ class PermissionNode(models.Model):
     object_type = models.TextField()
     operator = models.CharField(max_length=1, help_text="'' for a set, '&' for and, '-' for but not")
     operands = ArrayField(models.IntegerField(), default=list)
+    nested = ArrayField(
+        models.BooleanField(), default=list, help_text="for each operand: whether it leads to operators of its own"
+    )
+    region = ArrayField(
+        models.IntegerField(), default=list, help_text="the nodes it leads to over tuples alone, itself among them"
+    )
 
     def __str__(self) -> str:
         return f"node {self.number} of model {self.model_id}"

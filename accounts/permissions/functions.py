@@ -543,9 +543,7 @@ def create() -> str:
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
         common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH}
         reach = _REACH.format(**common)
-        parts += [
-            template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES
-        ]
+        parts += [template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES]
     return "\n".join(parts)
 
 

@@ -16,6 +16,7 @@ from core import clock
 from core.actor import SYSTEM, Actor
 from core.ids import new_id
 
+_REST_SECONDS = 0.4  # between two stories: they shall last as long as there is shooting
 CARDS = ("tok_success", "tok_success", "tok_success", "tok_card_declined")
 
 
@@ -58,7 +59,7 @@ class Business:
                 if number > self.most:
                     return
                 self._story(number)
-                time.sleep(0.05)
+                time.sleep(_REST_SECONDS)
         except Exception as fault:
             self.faults.append(f"{threading.current_thread().name}: {fault!r}")
         finally:

@@ -15,7 +15,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-GONE_BEFORE_IT_ANSWERS = 0.05
+GONE_BEFORE_IT_ANSWERS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,21 @@ class Hook:
     id: str
     body: bytes
     is_genuine: bool
+
+
+class _Quiet:
+    """A server that says nothing of clients who were killed while they spoke."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: Any) -> None: ...
+
+
+class _HttpServer(_Quiet, ThreadingHTTPServer): ...
+
+
+class _MailServer(_Quiet, socketserver.ThreadingTCPServer): ...
 
 
 class _Sink:
@@ -73,7 +88,7 @@ class Hooks(_Sink):
 
             def log_request(self, *_: Any) -> None: ...
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = _HttpServer(("127.0.0.1", 0), Handler)
         super().__init__(chance)
 
     @property
@@ -125,12 +140,7 @@ class Mailbox(_Sink):
                     lines.append(line.removeprefix(b"."))
                 return b"".join(lines) if line else b""
 
-        class Server(socketserver.ThreadingTCPServer):
-            allow_reuse_address = True
-            daemon_threads = True
-            request_queue_size = 64
-
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = _MailServer(("127.0.0.1", 0), Handler)
         super().__init__(chance)
 
     @property

@@ -75,7 +75,10 @@ def find(cursor: Any, query: Query) -> Found:
 
 def question(query: Query) -> list[Word]:
     """Return the words that must be looked for: each once, without stop words where there are others."""
-    every = {word.stem: word for word in analysis.words(query.text)}
+    every: dict[str, Word] = {}
+    for word in analysis.words(query.text):
+        every.pop(word.stem, None)  # the last one typed stays the last
+        every[word.stem] = word
     telling = [word for stem, word in every.items() if stem not in analysis.STOP_WORDS]
     return (telling or list(every.values()))[:MOST_WORDS]
 

@@ -59,7 +59,8 @@ def find(
     """Return what `q` finds of what the actor may find, best first.
 
     All words must be found, the last one by its beginning; ids, addresses and numbers by their beginning. When that
-    finds nothing at all, parts of words and misspellings are tried. Two queries, or four, whatever is found.
+    finds nothing of the kinds asked for, parts of words and misspellings are tried. Two queries, or four, whatever is
+    found.
     """
     query = Query(
         q[:LONGEST_QUESTION],
@@ -71,9 +72,11 @@ def find(
         with_counts=facets,
     )
     found = index().find(query)
-    if not found.matches and not found.total and cursor is None:
-        query = replace(query, is_relaxed=True)
-        found = index().find(query)
+    if not found.matches and cursor is None:
+        relaxed = replace(query, is_relaxed=True)
+        more = index().find(relaxed)
+        if more.matches:
+            query, found = relaxed, more
     return _results(query, found)
 
 
@@ -108,7 +111,7 @@ def _results(query: Query, found: Found) -> Results:
         next=_place(matches[-1], query, is_backward=False) if has_next else None,
         previous=_place(matches[0], query, is_backward=True) if has_previous else None,
         total=found.total,
-        is_relaxed=query.is_relaxed and bool(found.total or matches),
+        is_relaxed=query.is_relaxed,
     )
 
 

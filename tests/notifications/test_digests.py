@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.actors import actor_of_user
@@ -52,6 +52,7 @@ def test_is_due_at_eight_in_the_morning(now, zone, day, moment) -> None:
     assert found == (date.fromisoformat(day), datetime.fromisoformat(moment).replace(tzinfo=UTC))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.datetimes(datetime(1990, 1, 2), datetime(2080, 1, 1)),
     st.sampled_from(sorted(names())),

@@ -7,9 +7,21 @@ from typing import Any
 
 from django.core.management import call_command
 
+from project.benchmarks import streams
+
 
 def test_compares_both_sides(capsys: Any) -> None:
     call_command("bench", rounds=1, times=5, json=True)
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"read", "list of 20"}
     assert all(row["ours_ms"] > 0 and row["plain_ms"] > 0 and row["ratio"] > 0 for row in figures.values())
+
+
+def test_measures_streams_that_are_open_and_idle(capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(streams, "_IDLE_SECONDS", 1.0)
+    monkeypatch.setattr(streams, "_NEWS", 5)
+    call_command("bench", "streams", streams=30, json=True)
+    figures = json.loads(capsys.readouterr().out)
+    assert 50 < figures["memory_before_mb"] < figures["memory_mb"] + 20 < 320
+    assert figures["commit_to_message_p50_ms"] < 1000
+    assert figures["stop_seconds"] < 30

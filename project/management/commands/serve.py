@@ -16,7 +16,10 @@ STOP_SECONDS = 30
 
 
 class Command(BaseCommand):
-    help = "Serve the web in its production shape. SIGTERM stops it within 30 seconds, after the requests under way."
+    help = (
+        "Serve the web in its production shape. SIGTERM stops it within 30 seconds, after the requests under way. "
+        "Live streams are served by `manage.py streams`, beside it."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (0.0.0.0 in a container)")

@@ -24,7 +24,8 @@ _TITLE_COUNTS: Final = 0.5
 _COVERED: Final = 0.5
 _SENTENCES: Final = 3
 _LONGEST: Final = 400
-_SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s|$)|(?=\n|$))")
+# A stop before a small letter belongs to an abbreviation: "Acme Inc. over $49.00" goes on.
+_SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s+[^a-z\s]|\s*$)|(?=\n|$))")
 _HAS_LETTER = re.compile(r"[^\W_]")
 
 

@@ -126,7 +126,7 @@ class WebhookEndpointAdmin(EntityAdmin):
     related = ("organization",)
     commands = (SEND_TEST, RECOVER, DISABLE, ENABLE)
     facts = (
-        "address", "organization", "description", "wanted", "disabled_reason", "disabled_at", "failing_since",
+        "address", "of_organization", "description", "wanted", "disabled_reason", "disabled_at", "failing_since",
         "paused_until", "deleted_at", "created_at",
     )  # fmt: skip
     empty = Empty("No webhook endpoints yet", "Organisations set them up by the API.", icon="webhook")
@@ -191,7 +191,7 @@ class WebhookDeliveryAdmin(EntityAdmin):
     related = ("endpoint", "organization")
     commands = (REPLAY,)
     facts = (
-        "event_type", "event", "to", "organization", "is_test", "attempts", "attempts_made", "next_attempt_at",
+        "event_type", "event", "to", "of_organization", "test", "attempts_made", "next_attempt_at",
         "answer", "created_at", "finished_at",
     )  # fmt: skip
     empty = Empty("Nothing was sent yet", "Events go out once an organisation has an endpoint.", icon="outbox")
@@ -212,6 +212,18 @@ class WebhookDeliveryAdmin(EntityAdmin):
     @display(description="Webhook-id")
     def event(self, obj: WebhookDelivery) -> object:
         return obj.payload.get("id", NOTHING)
+
+    @display(description="Organisation")
+    @exports_as(Kind.LINK)
+    def of_organization(self, obj: WebhookDelivery) -> object:
+        return link(obj.organization)
+
+    @display(description="Sent to try it")
+    def test(self, obj: WebhookDelivery) -> str:
+        return "yes" if obj.is_test else NOTHING
+
+    def get_title(self, obj: WebhookDelivery) -> object:
+        return obj.event_type
 
     def get_states(self, obj: WebhookDelivery) -> Iterable[object]:
         return [_status(obj)]

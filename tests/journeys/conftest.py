@@ -18,6 +18,7 @@ def house(processes: Processes, tmp_path: Path, transactional_db: None) -> House
     streams_url = f"http://127.0.0.1:{port}"
     variables = {"MAIL_URL": f"file:{mails}", "RATE_LIMIT_SCALE": "1000", "STREAMS_URL": streams_url}
     house = House(processes.web(**variables), mails)
+    variables["PUBLIC_URL"] = house.url
     processes.streams(port=port, **variables)
     processes.relay(**variables)
     processes.worker(**variables)

@@ -36,7 +36,7 @@ def test_is_found_told_sent_and_explained_after_a_payment_fails(house: House, re
         endpoint = _listen(grace, receiver)
         stream = _open_stream(grace, "notifications")
         try:
-            invoice, payment = _fail_to_pay(grace)
+            invoice, payment = fail_to_pay(grace)
             _is_found(grace, eve, invoice, payment)
             told = _is_told(house, grace, stream, invoice)
             _is_sent_once_it_can_be(grace, receiver, endpoint, payment)
@@ -92,7 +92,7 @@ def _open_stream(client: httpx.Client, name: str) -> Events:
     return stream
 
 
-def _fail_to_pay(client: httpx.Client) -> tuple[dict[str, Any], dict[str, Any]]:
+def fail_to_pay(client: httpx.Client) -> tuple[dict[str, Any], dict[str, Any]]:
     """Subscribe with a card that is declined. Return the open invoice and the failed payment."""
     seller = ok(client.get("/billing-entities"))["data"][0]
     body = {"name": "Compilers Inc.", "email": "bills@compilers.example", "billing_entity_id": seller["id"]}
@@ -196,6 +196,7 @@ def _is_explained(client: httpx.Client, stranger: httpx.Client, invoice: dict[st
     cited = [each for each in answer["citations"] if each["id"] == invoice["id"]]
     assert cited, answer
     assert f"[{cited[0]['number']}]" in answer["answer"]
+    assert f"Invoice {invoice['number']} for Compilers Inc. over $49.00: open" in answer["answer"]
     assert cited[0]["quote"]
     assert cited[0]["end"] - cited[0]["start"] == len(cited[0]["quote"])
     assert answer["usage"]["tokens_in"] >= 0

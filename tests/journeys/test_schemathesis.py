@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
+from accounts.actors import actor_of_user
 from accounts.models import Membership
+from ai.services import questions
 from billing.models import Payment
+from core import clock
 from tests.billing import factories
 from tests.cast import PASSWORD
+from tests.meta.company import told, webhooks_of
 from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.journey]
@@ -31,7 +35,7 @@ def test_keeps_to_its_schema(
 ) -> None:
     person = {"owner": owner, "staff": staff}.get(who)
     credentials = {"SCHEMATHESIS_EMAIL": person.email, "SCHEMATHESIS_PASSWORD": PASSWORD} if person else {}
-    known = _make_something(organization)
+    known = _make_something(organization, owner, person or owner)
     web = processes.web(RATE_LIMIT_SCALE="100000")
     phases = "examples,coverage,fuzzing,stateful" if EXAMPLES else "examples,fuzzing,stateful"
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{web.url}/api/v1/schema", "--checks", "all"]
@@ -53,9 +57,13 @@ def test_keeps_to_its_schema(
     assert " 500 " not in web.text
 
 
-def _make_something(organization: Any) -> list[str]:
-    """Return the ids of what the organisation has, which half of the valid requests name."""
+def _make_something(organization: Any, owner: Any, person: Any) -> list[str]:
+    """Return the ids of what the organisation has, and who asks, which half of the valid requests name."""
     made: list[Any] = [organization, *Membership.objects.filter(organization=organization)]
+    made += webhooks_of(organization, actor_of_user(owner)).values()
+    made += [told(person) for _ in range(2)]
+    asks = {"actor": actor_of_user(person), "text": "How do I refund a payment?", "now": clock.now()}
+    made.append(questions.ask(**asks, operation_key="schemathesis"))
     entity = factories.entity()
     for _ in range(3):
         customer = factories.customer(organization=organization, billing_entity=entity)

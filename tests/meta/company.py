@@ -78,14 +78,14 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "sessions": Session.objects.create(user=owner, last_used_at=now(), expires_at=now() + timedelta(days=1)),
             "questions": questions.ask(actor=actor, text="Who are we?", operation_key=new_id().hex, now=now()),
             "jobs": jobs.enqueue("accounts.send_mail", {"private": "payload"}, actor=actor),
-            "notifications": _told(owner),
+            "notifications": told(owner),
             **webhooks_of(organization, actor),
             "events": Event.objects.filter(subject_id=organization.pk).earliest("id"),
         },
     )
 
 
-def _told(person: User) -> Notification:
+def told(person: User) -> Notification:
     row = inbox.tell(actor=SYSTEM, person=person, kind="members", subject="News", text="", unique=new_id().hex)
     assert row is not None
     return row

@@ -14,7 +14,7 @@ from django.db.models import Model
 
 from audit.models import Event
 from billing import events, permissions
-from billing.models import Customer, Invoice, Payment, Product, Subscription, SubscriptionItem
+from billing.models import Customer, Invoice, Payment, PaymentMethod, Product, Subscription, SubscriptionItem
 from billing.money_states import IN_FLIGHT, InvoiceStatus
 from search.documents import Document, DocumentType, in_key_order, register
 
@@ -140,6 +140,15 @@ def _of_customers(model: type[Model]) -> Any:
     return ids_of
 
 
+def _customers_of(found: Sequence[Event]) -> Iterable[UUID]:
+    """The customers themselves, and those whose means of payment changed: their default may have, and their version."""
+    methods = [event.subject_id for event in found if event.type.startswith("billing.payment_method.")]
+    subjects = [event.subject_id for event in found if event.type.startswith("billing.customer.")]
+    if not methods:
+        return subjects
+    return [*subjects, *PaymentMethod.objects.filter(pk__in=methods).values_list("customer_id", flat=True)]
+
+
 def _of_products_too(found: Sequence[Event]) -> Iterable[UUID]:
     """As the others, and all subscriptions to a renamed product."""
     renamed = {
@@ -175,7 +184,8 @@ register(
         icon="groups",
         permission=permissions.CUSTOMER_VIEW.name,
         model=Customer,
-        events=("billing.customer.",),
+        events=("billing.customer.", "billing.payment_method."),
+        ids_of=_customers_of,
         build=_customers,
         ids=in_key_order(Customer),
         order=10,

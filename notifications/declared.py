@@ -67,8 +67,11 @@ for _type in ("accounts.user.password_changed", "accounts.user.password_reset"):
 
 
 def _name_of(person_id: Any) -> Personal | str:
+    """Return how a person is called; staff are the company, and not persons, to those whom it serves."""
     person = User.objects.filter(pk=person_id).first()
-    return Personal(person.pk, person.get_full_name()) if person else "Somebody"
+    if person is None:
+        return "Somebody"
+    return "Our team" if person.is_staff else Personal(person.pk, person.get_full_name())
 
 
 def _member(news: News) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The mails of accounts, sent by jobs after the commit. Tokens are made inside the job: none lies in a payload."""
+"""The mails of accounts, sent by jobs after the commit: those that let somebody in. Tokens are made inside the job:
+none lies in a payload. What merely tells of something (a new password, a sign-in) follows the event log."""
 
 from __future__ import annotations
 
@@ -21,7 +22,6 @@ JOB: Final = "accounts.send_mail"
 VERIFY_EMAIL: Final = "verify_email"
 ALREADY_REGISTERED: Final = "already_registered"
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105
-PASSWORD_CHANGED: Final = "password_changed"  # noqa: S105
 _AT_MOST_EVERY = 60  # seconds between two mails of one kind to one person
 
 
@@ -68,5 +68,4 @@ _SENDERS: dict[str, Callable[[User], bool]] = {
     VERIFY_EMAIL: _verify_email,
     PASSWORD_RESET: _password_reset,
     ALREADY_REGISTERED: _plain(ALREADY_REGISTERED),
-    PASSWORD_CHANGED: _plain(PASSWORD_CHANGED),
 }

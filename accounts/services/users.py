@@ -176,7 +176,6 @@ def check_password_rules(password: str, user: User, *, pointer: str = "/password
 
 
 def _after_new_password(user: User, now: datetime, *, except_session_id: UUID | None) -> None:
-    mails.enqueue(mails.PASSWORD_CHANGED, user, now=now, actor=actor_of_user(user))
     sessions.end_all(
         actor=actor_of_user(user),
         user=user,

@@ -19,9 +19,11 @@ from core.models import Job
 from notifications.errors import KindIsMandatory, MailNotResendable
 from notifications.models import Mail, Notification, NotificationPreferences
 from notifications.providers import mail as provider
+from notifications.selectors import inbox as selectors
 from notifications.selectors.preferences import choices_of
 from notifications.services import inbox, mails, preferences
 from notifications.states import MailChoice
+from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
@@ -175,6 +177,29 @@ def test_sends_again_as_another_edition(owner, staff, sink) -> None:
     assert Event.objects.filter(type="notifications.mail.resent").count() == 1
     with pytest.raises(NotFound):
         mails.resend(actor=actor_of_user(owner), mail=mail, now=clock.now())
+
+
+def test_tells_of_a_new_password_at_once(api, owner, sink, follow) -> None:
+    reply = api(owner).post(
+        "/api/v1/auth/password/change",
+        {"current_password": PASSWORD, "new_password": "another horse entirely"},
+    )
+    assert reply.status_code == 200
+    follow("accounts.user.password_changed")
+    drain()
+    assert [str(sent["Subject"]) for sent in sink.mails] == ["Your password was changed"]
+    assert "Was it not you?" in sink.mails[0].get_body(("plain",)).get_content()
+
+
+def test_tells_of_a_sign_in_with_a_program_that_was_not_seen_before(api, owner, follow, told) -> None:
+    def sign_in(program: str) -> int:
+        api(HTTP_USER_AGENT=program).sign_in(owner.email)
+        return follow("accounts.session.started")
+
+    assert [sign_in("Firefox"), sign_in("Firefox"), sign_in("curl/8"), sign_in("Firefox")] == [0, 0, 1, 0]
+    (row,) = told(owner, kind="security")
+    assert "curl/8" not in row.text
+    assert "curl/8" in selectors.readable([row])[0].text
 
 
 # --- stopping them ---------------------------------------------------------------------------------------------------

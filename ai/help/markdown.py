@@ -1,6 +1,7 @@
 """docs/ read by markdown-it: as HTML for a page, and as plain text in sections, one for each heading.
 
-Raw HTML in a page is shown as text and never run; links that are no addresses are none (markdown-it refuses them).
+Raw HTML in a page is shown as text and never run, save bare anchors (`<a id="…"></a>`); links that are no addresses
+are none (markdown-it refuses them).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ INDEXED: Final = ("tutorial", "how-to", "reference")
 _DEEPEST: Final = "h3"
 _NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
 _MARKDOWN_LINK = re.compile(r"^(?P<page>[\w./-]+)\.md(?P<anchor>#.*)?$")
+_ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
+_SHOWN_ANCHOR = re.compile(r"&lt;a id=&quot;([\w-]+)&quot;&gt;&lt;/a&gt;")
+_CODE: Final = "    "
 _IMAGE = re.compile(r"^[\w./-]+\.(png|svg)$")
 
 
@@ -71,7 +75,8 @@ def as_html(page: str, source: str) -> tuple[str, str]:
         for inner in token.children or ():
             _lead(inner, page)
     title = next((_text(tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "heading_open"), page)
-    return title, _reader().renderer.render(tokens, _reader().options, {})
+    content = _reader().renderer.render(tokens, _reader().options, {})
+    return title, _SHOWN_ANCHOR.sub(r'<a id="\1"></a>', content)
 
 
 def _sections(page: str, source: str) -> Iterator[Section]:
@@ -102,16 +107,21 @@ def _headings(tokens: Sequence[Token]) -> Iterator[tuple[Token, str]]:
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
-    """Yield the blocks of a section as plain text: paragraphs, items, rows of tables (one line each), code."""
+    """Yield the blocks of a section as plain text: paragraphs, items, rows of tables (one line each, without their
+    heads), and code, set in by four blanks."""
     row: list[str] | None = None
+    is_head = False
     for token in tokens:
+        is_head = token.type == "thead_open" or (is_head and token.type != "thead_close")
+        if is_head:
+            continue
         if token.type == "tr_open":
             row = []
         elif token.type == "tr_close" and row is not None:
             yield " · ".join(cell for cell in row if cell)
             row = None
         elif token.type in ("fence", "code_block"):
-            yield token.content.strip("\n")
+            yield "\n".join(f"{_CODE}{line}" for line in token.content.strip("\n").splitlines())
         elif token.type == "inline" and (text := _text(token)):
             if row is None:
                 yield text
@@ -125,7 +135,7 @@ def _text(token: Token) -> str:
         " " if inner.type in ("softbreak", "hardbreak") else "" if inner.type == "image" else inner.content
         for inner in token.children or ()
     )
-    return " ".join(words.split())
+    return " ".join(_ANCHOR.sub("", words).split())
 
 
 def _lead(token: Token, page: str) -> None:

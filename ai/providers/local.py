@@ -1,8 +1,8 @@
 """The embedded default: it writes nothing of its own. It quotes the sentences that share most with the question.
 
 Sentences are ranked by BM25 (Robertson and Zaragoza, The probabilistic relevance framework, 2009) among the sentences
-of the passages; words of a passage's title count half. When no sentence shares half of the question's words it says
-that it found nothing.
+of the passages; words of a passage's title count half. When no sentence shares more than half of the question's words
+it says that it found nothing. Code (lines set in by four blanks) is never quoted.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def _sentences(sources: Sequence[Source]) -> Iterator[Sentence]:
         title = frozenset(word.stem for word in words(source.title))
         for place, match in enumerate(_SENTENCE.finditer(source.text)):
             text = match[0].strip()
-            if _HAS_LETTER.search(text) and len(text) <= _LONGEST:
+            is_code = match[0].startswith("    ")
+            if _HAS_LETTER.search(text) and len(text) <= _LONGEST and not is_code:
                 yield Sentence(number, place, text, Counter(word.stem for word in words(text)), title)
 
 
@@ -91,9 +92,7 @@ def _wanted(question: str) -> frozenset[str]:
 
 def _chosen(question: str, sentences: list[Sentence]) -> list[Sentence]:
     wanted = _wanted(question)
-    near = [
-        one for one in sentences if len(one.shares(wanted)) >= _COVERED * len(wanted) and one.counts.keys() & wanted
-    ]
+    near = [one for one in sentences if len(one.shares(wanted)) > _COVERED * len(wanted) and one.counts.keys() & wanted]
     if not wanted or not near:
         return []
     scores = _scores(wanted, sentences)

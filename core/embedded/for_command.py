@@ -33,6 +33,9 @@ def serve(argv: list[str], environment: MutableMapping[str, str] | None = None) 
         return
     if command == "dev":
         only_one.claim(argv)
+    else:
+        for name, address in only_one.addresses().items():
+            environment.setdefault(name, address)
     wants_postgres = not is_given(environment, "DATABASE_URL")
     wants_valkey = not is_given(environment, "REDIS_URL")
     if not wants_postgres and not wants_valkey:

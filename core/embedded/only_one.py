@@ -31,12 +31,23 @@ def claim(argv: list[str]) -> None:
     say_where("")
 
 
-def say_where(address: str) -> None:
-    """Write down where this `dev` serves, for the one who starts a second."""
+def say_where(address: str, streams: str = "") -> None:
+    """Write down where this `dev` serves, for the one who starts a second and for commands beside it."""
     _held.seek(0)
     _held.truncate()
-    json.dump({"pid": os.getpid(), "address": address}, _held)
+    json.dump({"pid": os.getpid(), "address": address, "streams": streams}, _held)
     _held.flush()
+
+
+def addresses() -> dict[str, str]:
+    """Return the settings that say where the `dev` of this folder serves; nothing when none runs."""
+    try:
+        known = json.loads((STATE / "dev.lock").read_text())
+        os.kill(known["pid"], 0)
+    except (OSError, ValueError, KeyError):
+        return {}
+    found = {"PUBLIC_URL": known["address"], "STREAMS_URL": known.get("streams", "")}
+    return {name: address for name, address in found.items() if address}
 
 
 def _where(text: str) -> str:

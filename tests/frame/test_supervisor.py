@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from core.embedded import only_one
 from core.embedded import supervisor as module
 from core.embedded.source_watch import SourceWatch
 from core.embedded.supervisor import Child, Supervisor
@@ -140,6 +142,19 @@ def test_a_second_dev_in_the_same_folder_says_that_one_runs(tmp_path: Path) -> N
     assert "already runs in this folder" in second.stderr
     assert f"process {first.pid}, http://localhost:8123" in second.stderr
     first.communicate("")
+
+
+def test_commands_beside_a_dev_know_where_it_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(only_one, "STATE", tmp_path)
+    note = tmp_path / "dev.lock"
+    served = {"address": "http://localhost:8123", "streams": "http://localhost:8124"}
+    assert only_one.addresses() == {}
+    note.write_text(json.dumps({"pid": os.getpid(), **served}))
+    assert only_one.addresses() == {"PUBLIC_URL": served["address"], "STREAMS_URL": served["streams"]}
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    note.write_text(json.dumps({"pid": ended.pid, **served}))
+    assert only_one.addresses() == {}
 
 
 @pytest.mark.parametrize("has_consent", [True, False])

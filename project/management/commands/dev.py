@@ -52,9 +52,9 @@ class Command(BaseCommand):
         if port != options["port"]:
             self.stdout.write(f"Port {options['port']} is taken; using {port}.")
         address = f"http://localhost:{port}"
-        only_one.say_where(address)
         streams_port = free_port(port + 1)
         streams_address = f"http://localhost:{streams_port}"
+        only_one.say_where(address, streams_address)
         supervisor = Supervisor(children(port, address, streams_port, streams_address), folder=settings.BASE_DIR)
         self.stdout.write(_welcome(address, streams_address, password))
         supervisor.say(f"Prepared in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")

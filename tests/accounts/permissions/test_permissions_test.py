@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from io import StringIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.permissions import testing
 from accounts.permissions.models import PermissionStore, RelationTuple
+from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -154,6 +156,19 @@ tests:
 """
     )
     assert run(str(file)) == (0, "1 of 1 tests passed, 6 questions, 0 failures.\n")
+
+
+def test_runs_the_example_of_the_how_to(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/permission-models.md").read_text()
+    blocks = re.findall(r"```\w*\n(.*?)```", page, re.DOTALL)
+    model, tests, shown = (
+        next(block for block in blocks if block.startswith(word)) for word in ("model\n", "model_", "$")
+    )
+    (tmp_path / "model.fga").write_text(model)
+    (tmp_path / "board.fga.yaml").write_text(tests)
+    command, expected = shown.split("\n", 1)
+    assert command == "$ python3 manage.py permissions_test board.fga.yaml"
+    assert run(str(tmp_path / "board.fga.yaml")) == (0, expected)
 
 
 @pytest.mark.skipif(not CONFORMANCE, reason="COUNTINGHOUSE_OPENFGA_TESTS names no folder with OpenFGA's own tests")

@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from accounts.actors import actor_of_user
 from core import clock, context, ids
 from core.actor import Actor
 from core.ids import MalformedId
@@ -33,7 +34,7 @@ def bell(request: HttpRequest) -> dict[str, Any]:
     user = request.user
     if not (user.is_active and getattr(user, "is_staff", False)):
         return {}
-    return {"inbox_unread": SimpleLazyObject(lambda: _counted(selectors.unread_count(user.pk)))}
+    return {"inbox_unread": SimpleLazyObject(lambda: _counted(selectors.unread_count(actor_of_user(user))))}
 
 
 def _counted(number: int) -> str:

@@ -90,7 +90,8 @@ class SummaryView(APIView):
 
     @operation(response=s.SummarySerializer, operation_id="notifications_summary", summary="How much is not read")
     def get(self, request: Request) -> dict[str, Any]:
-        counted = selectors.unread_by_kind(inbox.require_person(request.actor))
+        inbox.require_person(request.actor)
+        counted = selectors.unread_by_kind(request.actor)
         return {
             "unread": sum(counted.values()),
             "by_kind": [{"kind": kind, "unread": number} for kind, number in counted.items()],

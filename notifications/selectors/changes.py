@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from notifications.models import InboxPosition, Notification
-from notifications.selectors.inbox import Readable, readable
+from notifications.selectors.inbox import Readable, concerned, readable
 
 _PAGE = 500
 _BEHIND = f"""
@@ -35,6 +35,6 @@ def behind(positions: Mapping[UUID, int]) -> dict[UUID, list[Readable]]:
     it stands now."""
     people, after = list(positions), list(positions.values())
     found: dict[UUID, list[Readable]] = {}
-    for one in readable(Notification.objects.raw(_BEHIND, [people, after])):
+    for one in readable(concerned(Notification.objects.raw(_BEHIND, [people, after]))):
         found.setdefault(one.row.person_id, []).append(one)
     return found

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
+from accounts.models import Membership
 from core import personal
 from core.actor import Actor, ActorType
 from notifications.models import Notification
+from notifications.states import KINDS
 from notifications.templates import ERASED, field_of, filled
 
 SHOWN_AT_MOST = 99
+_LEFT = "accounts.membership.removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Readable:
 def own(actor: Actor) -> QuerySet[Notification]:
     """Return what stands in the actor's own inbox, also what is put away; nothing for keys and the system."""
     rows = Notification.objects.filter(is_in_inbox=True)
-    return rows.filter(person_id=actor.id) if is_person(actor) else rows.none()
+    return rows.filter(still_theirs(), person_id=actor.id) if is_person(actor) else rows.none()
 
 
 def is_person(actor: Actor) -> bool:
@@ -37,20 +39,37 @@ def is_person(actor: Actor) -> bool:
     return actor.type in (ActorType.USER, ActorType.STAFF) and actor.id is not None
 
 
-def unread(person_id: UUID) -> QuerySet[Notification]:
-    """Return what a person has not read, through the index made for it."""
-    return Notification.objects.filter(person_id=person_id, is_in_inbox=True, read_at=None, archived_at=None)
+def still_theirs() -> Q:
+    """Return the condition under which a person may (still) read what they were told: what speaks of an organisation is
+    for its members and for staff, and who left it keeps that news alone; what is for staff is for staff."""
+    belongs = Membership.objects.filter(user_id=OuterRef("person_id"), organization_id=OuterRef("organization_id"))
+    is_for_all = ~Q(kind__in=[kind.name for kind in KINDS.values() if kind.is_for_staff])
+    return Q(person__is_staff=True) | is_for_all & (Q(organization=None) | Q(template=_LEFT) | Q(Exists(belongs)))
 
 
-def unread_by_kind(person_id: UUID) -> dict[str, int]:
-    """Return how much of each kind a person has not read; kinds with nothing are left out."""
-    counted = unread(person_id).order_by().values_list("kind").annotate(Count("pk"))
+def concerned(rows: Iterable[Notification]) -> list[Notification]:
+    """Return those of `rows` that their persons may still read, with one query for all."""
+    found = list(rows)
+    keys = set(
+        Notification.objects.filter(still_theirs(), pk__in=[row.pk for row in found]).values_list("pk", flat=True)
+    )
+    return [row for row in found if row.pk in keys]
+
+
+def unread(actor: Actor) -> QuerySet[Notification]:
+    """Return what the actor has not read, through the index made for it."""
+    return own(actor).filter(read_at=None, archived_at=None)
+
+
+def unread_by_kind(actor: Actor) -> dict[str, int]:
+    """Return how much of each kind the actor has not read; kinds with nothing are left out."""
+    counted = unread(actor).order_by().values_list("kind").annotate(Count("pk"))
     return dict(sorted(counted))
 
 
-def unread_count(person_id: UUID) -> int:
-    """Return how much a person has not read, counted up to one more than `SHOWN_AT_MOST`."""
-    return unread(person_id).order_by()[: SHOWN_AT_MOST + 1].count()
+def unread_count(actor: Actor) -> int:
+    """Return how much the actor has not read, counted up to one more than `SHOWN_AT_MOST`."""
+    return unread(actor).order_by()[: SHOWN_AT_MOST + 1].count()
 
 
 def readable(rows: Iterable[Notification]) -> list[Readable]:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from core.time_zones import is_time_zone
 from notifications.models import Mail, Notification
 from notifications.preferences import Choices
+from notifications.selectors import inbox
 from notifications.selectors.preferences import choices_of
 from notifications.services import mails
 from notifications.states import MailChoice
@@ -56,8 +57,10 @@ def _make(person_id: UUID, choices: Choices, now: datetime) -> int:
     """Make one person's digest of the day and enqueue it, in one transaction; 0 when there is nothing to send."""
     day, moment = due_on(now, choices.time_zone)
     with transaction.atomic():
-        rows = _pending().filter(person_id=person_id, created_at__lt=moment).select_for_update(of=("self",))
-        wanted = [row.pk for row in rows if choices.of(row.kind).email != MailChoice.OFF]
+        rows = _pending().filter(inbox.still_theirs(), person_id=person_id, created_at__lt=moment)
+        wanted = [
+            row.pk for row in rows.select_for_update(of=("self",)) if choices.of(row.kind).email != MailChoice.OFF
+        ]
         if not wanted:
             return 0
         mail = Mail(person_id=person_id, digest_on=day)

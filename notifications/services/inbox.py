@@ -192,7 +192,7 @@ def mark_all_read(*, actor: Actor, now: datetime, until: datetime | None = None)
     """Mark one's whole inbox as read, up to `until`; return how many were not. Writes one `notifications.inbox.read`,
     and none when everything was read. Raises Forbidden for who is no person."""
     person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=require_person(actor))
-    rows = inbox.unread(person.pk).filter(created_at__lte=min(until or now, now))
+    rows = inbox.unread(actor).filter(created_at__lte=min(until or now, now))
     # The rows are locked before the counter of their positions is, as by who marks a single one.
     locked = list(rows.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
     marked = Notification.objects.filter(pk__in=locked).update(read_at=now, updated_at=now, version=F("version") + 1)

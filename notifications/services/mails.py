@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from core import jobs
 from core.access import require
@@ -90,15 +90,21 @@ def _destination(mail: Mail) -> tuple[str, str]:
     if not address:
         return "", "no proven address" if mail.person.is_active else "the person may not sign in"
     row = mail.notification
-    if mail.edition > 1:
-        return address, ""  # staff mean it
-    if row is None and not mail.told.filter(read_at=None).exists():
-        return "", "everything was read meanwhile"
-    if row is not None:
+    if row is None:
+        return (address, "") if _entries_of(mail).exists() else ("", "everything was read meanwhile")
+    if not inbox.concerned([row]):
+        return "", "not theirs to read any more"
+    if mail.edition == 1:  # later ones staff mean
         chosen = choices_of([mail.person_id])[mail.person_id].of(row.kind)
         if chosen.email == MailChoice.OFF:
             return "", "switched off meanwhile"
     return address, ""
+
+
+def _entries_of(mail: Mail) -> QuerySet[Notification]:
+    """Return what a digest names: what is unread, and again all of it when staff send it again."""
+    rows = mail.told.filter(inbox.still_theirs()).order_by("id")
+    return rows if mail.edition > 1 else rows.filter(read_at=None)
 
 
 def _deliver(mail: Mail, to: str) -> None:
@@ -122,7 +128,6 @@ def _deliver(mail: Mail, to: str) -> None:
 
 
 def _deliver_digest(mail: Mail, to: str) -> None:
-    rows = mail.told.order_by("id") if mail.edition > 1 else mail.told.filter(read_at=None).order_by("id")
     entries = [
         {
             "subject": one.subject,
@@ -130,7 +135,7 @@ def _deliver_digest(mail: Mail, to: str) -> None:
             "link": provider.address_of(one.row.url),
             "kind": KINDS[one.row.kind].label,
         }
-        for one in inbox.readable(rows)
+        for one in inbox.readable(_entries_of(mail))
     ]
     count = len(entries)
     subject = entries[0]["subject"] if count == 1 else f"{count} things you have not read"

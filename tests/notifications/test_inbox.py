@@ -9,14 +9,14 @@ import pytest
 from accounts.actors import actor_of_user
 from accounts.services import api_keys, memberships
 from audit.models import Event
-from core import clock, context, personal
+from core import clock, context, jobs, personal
 from core.access import Role
 from core.actor import SYSTEM, Actor, ActorType
 from core.errors import Forbidden, NotFound
 from core.models import Job
 from notifications.models import Mail, Notification
 from notifications.selectors import inbox as selectors
-from notifications.services import inbox
+from notifications.services import digests, inbox
 from tests.cast import new_person
 
 pytestmark = pytest.mark.django_db
@@ -104,7 +104,7 @@ def test_marks_one_as_read_once(owner, note) -> None:
     assert Event.objects.filter(type="notifications.notification.read").count() == 1
     assert inbox.mark_unread(actor=actor, notification=note, now=at).read_at is None
     assert inbox.archive(actor=actor, notification=note, now=at).archived_at == at
-    assert selectors.unread_count(owner.pk) == 0
+    assert selectors.unread_count(actor_of_user(owner)) == 0
 
 
 def test_marks_everything_with_one_event_that_no_organisation_sees(owner, organization) -> None:
@@ -118,7 +118,7 @@ def test_marks_everything_with_one_event_that_no_organisation_sees(owner, organi
         assert inbox.mark_all_read(actor=actor_of_user(owner), until=at, now=at + timedelta(hours=1)) == 0
     event = Event.objects.get(type="notifications.inbox.read")
     assert (event.data, event.organization_id, event.subject_id) == ({"marked": 5}, None, owner.pk)
-    assert selectors.unread_count(owner.pk) == 1
+    assert selectors.unread_count(actor_of_user(owner)) == 1
 
 
 @pytest.mark.parametrize("verb", ["mark_read", "mark_unread", "archive"])
@@ -166,3 +166,30 @@ def _key(organization, owner) -> None:
     api_keys.create(
         actor=actor_of_user(owner), organization=organization, name="robot", scopes=["billing.*"], now=clock.now()
     )
+
+
+def test_shows_nothing_more_of_an_organisation_that_one_left(organization, owner, team_mate, follow, sink) -> None:
+    memberships.change_role(actor=actor_of_user(owner), membership=team_mate.memberships.get(), role=Role.ADMIN)
+    _key(organization, owner)
+    memberships.create(actor=SYSTEM, organization=organization, user=new_person("n@example.com"), role=Role.VIEWER)
+    follow()
+    tom = actor_of_user(team_mate)
+    assert {row.kind for row in selectors.own(tom)} == {"api_keys", "members"}
+    memberships.remove(actor=actor_of_user(owner), membership=team_mate.memberships.get())
+    follow()
+    assert [row.template for row in selectors.own(tom)] == ["accounts.membership.removed"]
+    assert selectors.unread_count(tom) == 1
+    jobs.drain()
+    assert Mail.objects.get(person=team_mate).reason == "not theirs to read any more"
+    assert [str(mail["To"]) for mail in sink.mails] == [owner.email]
+    assert digests.make_due(now=clock.now() + timedelta(days=2)) == 3  # the new member too
+    row = Notification.objects.get(person=team_mate, digest__isnull=False)
+    assert row.template == "accounts.membership.removed"
+
+
+def test_shows_what_is_for_staff_to_staff_only(staff) -> None:
+    inbox.tell(actor=SYSTEM, person=staff, kind="operations", subject="A", text="", unique="a")
+    assert selectors.own(actor_of_user(staff)).count() == 1
+    staff.is_staff = False
+    staff.save()
+    assert selectors.own(actor_of_user(staff)).count() == 0

@@ -11,3 +11,4 @@ class AiConfig(AppConfig):
 
         schedule("ai.give_up_lost", kind="ai.give_up_lost", cron="* * * * *")
         schedule("ai.publish_help_pages", kind="ai.publish_help_pages", cron="*/10 * * * *")
+        schedule("ai.forget_old_questions", kind="ai.forget_old_questions", cron="31 3 * * *")

@@ -6,5 +6,4 @@ from core.access import EVERYONE, Permission
 
 # Whoever is signed in may ask; an API key needs the scope. Questions and answers are for who asked, for nobody else.
 QUESTION_ASK = Permission("ai.question.ask", "Ask the assistant, and read one's own questions.", EVERYONE)
-USAGE_VIEW = Permission("ai.usage.view", "See what the assistant costs.")
 HELP_PAGE_PUBLISH = Permission("ai.help_page.publish", "Publish the help pages anew.")

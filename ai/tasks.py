@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ai.selectors import questions as selectors
-from ai.services import help_pages, questions
+from ai.services import help_pages, questions, retention
 from core import clock
 from core.actor import SYSTEM
 from core.jobs import JobRun, job
@@ -25,3 +25,9 @@ def give_up_lost(run: JobRun) -> dict[str, Any]:
 def publish_help_pages(run: JobRun) -> dict[str, Any]:
     """Bring the help pages in line with docs/ of this version."""
     return asdict(help_pages.publish(actor=SYSTEM, now=run.now))
+
+
+@job("ai.forget_old_questions")
+def forget_old_questions(run: JobRun) -> dict[str, Any]:
+    """Delete what was asked too long ago."""
+    return {"forgotten": retention.forget(now=run.now)}

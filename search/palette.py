@@ -24,7 +24,8 @@ def _finding(kind: DocumentType, hit: Hit) -> Finding:
     keys = [each.text for each in hit.highlights if each.field == "keys"]
     about = [text for text in dict.fromkeys((hit.subtitle, *keys, hit.public_id)) if text and text != hit.title]
     status = hit.facets.get("status", "")
-    address = admin_url(kind.model(pk=hit.id)) if kind.model is not None else hit.url
+    # What has no page in the admin has one of its own (help pages).
+    address = (admin_url(kind.model(pk=hit.id)) if kind.model is not None else "") or hit.url
     return Finding(hit.title, " · ".join(about), address, status, state_tone(status) if status else "neutral")
 
 

@@ -109,10 +109,14 @@ def test_is_for_staff_alone(owner: User) -> None:
 
 
 @pytest.mark.django_db
-def test_offers_to_ask_what_reads_like_a_question() -> None:
-    offered = [group for group in palette.find("how do refunds work").groups if group["kind"] == "Assistant"]
+def test_offers_to_ask_what_reads_like_a_question(staff: User, actor_of: Any, page: HelpPage) -> None:
+    def offers(term: str, kind: str = "Assistant") -> list[Any]:
+        return [group for group in palette.find(term, actor=actor_of(staff)).groups if group["kind"] == kind]
+
+    offered = offers("how do refunds work")
     assert offered[0]["items"][0]["url"] == "/admin/assistant/?q=how+do+refunds+work"
-    assert not [group for group in palette.find("acme").groups if group["kind"] == "Assistant"]
+    assert not offers("acme")
+    assert offers("give money", "Help")[0]["items"][0]["url"] == "/help/how-to/refund"
 
 
 @pytest.mark.browser

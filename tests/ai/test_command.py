@@ -74,6 +74,16 @@ def test_gives_up_what_was_abandoned(owner: User, actor_of: Any) -> None:
     assert asked.failure_code == "stream_not_opened"
 
 
+def test_forgets_what_was_asked_long_ago(owner: User, actor_of: Any, page: HelpPage) -> None:
+    for key in ("old", "new"):
+        questions.ask(actor=actor_of(owner), text="How do I give money back?", operation_key=key, now=clock.now())
+    Question.objects.filter(operation_key="old").update(finished_at=clock.now() - timedelta(days=91))
+    questions.promise(actor=actor_of(owner), text="Open?", operation_key="open", now=clock.now())
+    job_run = type("Run", (), {"now": clock.now()})
+    assert tasks.forget_old_questions(job_run) == {"forgotten": 1}  # type: ignore[arg-type]
+    assert sorted(Question.objects.values_list("operation_key", flat=True)) == ["new", "open"]
+
+
 def test_is_well_without_asking_anybody_who_is_paid(google: Gemini, settings: Any) -> None:
     found = health.probes["assistant"].ask()
     assert found.status is health.Status.OK

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from core.config import REQUIRED, Environment, Variable, boolean, choice, integer, listing, text, url
+from project.settings.variables import VARIABLES
 
 PORT = Variable("PORT", integer, 8000, "Where to listen.", "Web", number=1)
 SECRET = Variable(
@@ -66,3 +68,8 @@ def test_names_a_value_that_does_not_go_with_another() -> None:
     assert Environment.read([name, PORT], {}, kind="development")["HOST"] == ""
     with pytest.raises(ImproperlyConfigured, match=r"countinghouse\.E004 HOST: it is not set"):
         Environment.read([name, PORT], {"PORT": "1"}, kind="development")
+
+
+def test_gives_each_variable_a_number_of_its_own() -> None:
+    numbers = Counter(variable.number for variable in VARIABLES)
+    assert not [number for number, count in numbers.items() if count > 1]

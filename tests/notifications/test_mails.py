@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import timedelta
 
@@ -12,17 +13,19 @@ from django.test import Client
 
 from accounts.actors import actor_of_user
 from audit.models import Event
-from core import clock, jobs
+from core import clock, jobs, outside
 from core.actor import SYSTEM
+from core.breaker import Breaker
 from core.errors import NotFound
 from core.models import Job
 from notifications.errors import KindIsMandatory, MailNotResendable
 from notifications.models import Mail, Notification, NotificationPreferences
+from notifications.preferences import Choice
 from notifications.providers import mail as provider
 from notifications.selectors import inbox as selectors
 from notifications.selectors.preferences import choices_of
 from notifications.services import inbox, mails, preferences
-from notifications.states import MailChoice
+from notifications.states import KINDS, MailChoice
 from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -92,9 +95,6 @@ def test_gives_up_at_last_and_tells_staff_without_a_mail_about_mail(owner, staff
 
 
 def outside_breaker_rests(rounds: int) -> None:
-    from core import outside
-    from core.breaker import Breaker
-
     for number in range(rounds):
         outside.provider("mail").breaker = Breaker(f"mail{number}")
         jobs.drain(clock.now() + timedelta(hours=number))
@@ -154,9 +154,25 @@ def test_does_as_was_chosen(kind, email, has_mail, has_digest, owner, wants) -> 
     assert (row.email == MailChoice.DIGEST) is has_digest
 
 
-def test_mails_what_stands_in_no_inbox(owner, sink) -> None:
-    from notifications.preferences import Choice
+@pytest.mark.parametrize("kind", KINDS)
+def test_keeps_every_choice_of_every_kind(kind, owner) -> None:
+    """Each kind with and without the inbox, with each choice of mail: 6 rows of the matrix."""
+    for number, (has_inbox, email) in enumerate(itertools.product((True, False), MailChoice)):
+        wanted = {kind: Choice(has_inbox, email)}
+        if KINDS[kind].is_mandatory and wanted[kind] != (True, MailChoice.IMMEDIATELY):
+            with pytest.raises(KindIsMandatory):
+                preferences.change(actor=actor_of_user(owner), choices=wanted, now=clock.now())
+            continue
+        preferences.change(actor=actor_of_user(owner), choices=wanted, now=clock.now())
+        row = inbox.tell(actor=SYSTEM, person=owner, kind=kind, subject="A", text="", unique=str(number))
+        if not has_inbox and email == MailChoice.OFF:
+            assert row is None
+            continue
+        assert (row.is_in_inbox, row.email) == (has_inbox, email)
+        assert Mail.objects.filter(notification=row).exists() is (email == MailChoice.IMMEDIATELY)
 
+
+def test_mails_what_stands_in_no_inbox(owner, sink) -> None:
     choice = {"billing": Choice(False, MailChoice.IMMEDIATELY)}
     preferences.change(actor=actor_of_user(owner), choices=choice, now=clock.now())
     row = tell(owner)

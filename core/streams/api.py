@@ -18,7 +18,11 @@ from core.streams import tickets
 
 class TicketInput(InputSerializer):
     stream = serializers.CharField(max_length=50, help_text="The name of the stream: notifications, ask, …")
-    parameters = serializers.DictField(required=False, help_text="What the stream takes; most take none.")
+    parameters = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False),
+        required=False,
+        help_text="What the stream takes; most take none.",
+    )
 
 
 class TicketSerializer(serializers.Serializer):  # type: ignore[type-arg]  # not subscriptable at run time

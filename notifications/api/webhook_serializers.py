@@ -73,8 +73,13 @@ class PatternsField(serializers.ListField):
         super().__init__(child=serializers.CharField(max_length=100), min_length=1, max_length=100, **kwargs)
 
 
+@extend_schema_field({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": LONGEST_URL})
+class AddressField(serializers.CharField):
+    """Where webhooks go. What else an address must be, the service says."""
+
+
 class EndpointInput(InputSerializer):
-    url = serializers.CharField(max_length=LONGEST_URL)
+    url = AddressField(max_length=LONGEST_URL)
     event_types = PatternsField()
     description = serializers.CharField(max_length=200, allow_blank=True, default="")
     organization_id = PublicIdRelatedField(
@@ -86,7 +91,7 @@ class EndpointInput(InputSerializer):
 
 
 class EndpointChange(InputSerializer):
-    url = serializers.CharField(max_length=LONGEST_URL, required=False)
+    url = AddressField(max_length=LONGEST_URL, required=False)
     event_types = PatternsField(required=False)
     description = serializers.CharField(max_length=200, allow_blank=True, required=False)
 

@@ -191,9 +191,9 @@ def _statement(query: Query, words: _Words, needed: int, key: str) -> tuple[str,
 WITH found (document, score) AS (
     SELECT document, sum(score) FROM ({found}) AS entry
     GROUP BY document {having}),
-ranked AS (
-    SELECT document.key, document.type, document.object_id, document.facets,
-        (found.score * {MILLION})::bigint AS score
+ranked AS {"" if query.each is None else "MATERIALIZED"} (
+    SELECT document.key, document.type, document.object_id, (found.score * {MILLION})::bigint AS score
+        {", document.facets" if query.with_counts else ""}
     FROM found JOIN search_document AS document ON document.key = found.document WHERE {allowed})
 SELECT ({page})::text, {_COUNTS if query.with_counts else "NULL"}
 """  # noqa: S608  (made of constants; what was asked travels as parameters)
@@ -280,32 +280,41 @@ def _allowed(scope: Scope) -> tuple[str, list[Any]]:
 
 
 def _page(query: Query) -> tuple[str, list[Any]]:
-    """The rows of the page as JSON, best first, one more than asked for."""
+    """The rows of the page as JSON, best first: one more than asked for, or the best of each kind."""
+    top, parameters = _best_of_each(query) if query.each is not None else _best(query)
+    sql = f"""SELECT json_agg(best ORDER BY score DESC, object_id DESC, type DESC) FROM (
+    SELECT document.*, top.score FROM ({top}) AS top JOIN search_document AS document USING (key)) AS best"""  # noqa: S608
+    return sql, parameters
+
+
+def _best(query: Query) -> tuple[str, list[Any]]:
     conditions: list[str] = ["true"]
     parameters: list[Any] = []
     if query.types is not None:
-        conditions.append("ranked.type = ANY(%s)")
+        conditions.append("type = ANY(%s)")
         parameters.append(sorted(query.types))
-    after, rows = query.after, "ranked"
+    after = query.after
     is_backward = after is not None and after.is_backward
     if after is not None:
-        conditions.append(f"(ranked.score, ranked.object_id, ranked.type) {'>' if is_backward else '<'} (%s, %s, %s)")
+        conditions.append(f"(score, object_id, type) {'>' if is_backward else '<'} (%s, %s, %s)")
         parameters += [after.score, after.id, after.type]
-    if query.each is not None:
-        rows = """(SELECT *, row_number() OVER (PARTITION BY type ORDER BY score DESC, object_id DESC) AS place
-            FROM ranked) AS ranked"""
-        conditions.append("ranked.place <= %s")
-        parameters.append(query.each)
     direction = "ASC" if is_backward else "DESC"
-    limit = "" if query.each is not None else f"LIMIT {query.limit + 1:d}"
-    columns = "version, title, subtitle, body, url, keys, organization_id, is_public"
-    sql = f"""SELECT json_agg(best ORDER BY score DESC, object_id DESC, type DESC) FROM (
-    SELECT top.*, {columns} FROM (
-        SELECT ranked.key, ranked.type, ranked.object_id, ranked.facets, ranked.score FROM {rows}
-        WHERE {" AND ".join(conditions)}
-        ORDER BY ranked.score {direction}, ranked.object_id {direction}, ranked.type {direction} {limit}
-    ) AS top JOIN search_document USING (key)) AS best"""  # noqa: S608
-    return sql, parameters
+    return (
+        f"SELECT key, score FROM ranked WHERE {' AND '.join(conditions)} "  # noqa: S608
+        f"ORDER BY score {direction}, object_id {direction}, type {direction} LIMIT {query.limit + 1:d}",
+        parameters,
+    )
+
+
+def _best_of_each(query: Query) -> tuple[str, list[Any]]:
+    """Kind by kind, so that each keeps its best few in memory and nothing is sorted."""
+    granted = query.scope.public_types.union(*(grant.types for grant in query.scope.grants))
+    kinds = granted if query.types is None else granted & query.types
+    return (
+        "SELECT key, score FROM unnest(%s::text[]) AS kind (name) CROSS JOIN LATERAL (SELECT key, score FROM ranked "  # noqa: S608
+        f"WHERE type = kind.name ORDER BY score DESC, object_id DESC LIMIT {query.each:d}) AS those",
+        [sorted(kinds)],
+    )
 
 
 # --- the answer ---

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
+
+from django.db import OperationalError
 
 from core.actor import Actor
 from search.documents import document_types
@@ -80,21 +84,26 @@ def find(
     return _results(query, found)
 
 
-def best_of_each(*, actor: Actor, q: str, limit: int) -> dict[str, list[Hit]]:
-    """Return the best `limit` hits of every kind that has any: those with the words as typed, then, where there is
-    room, those with parts of them or spelt otherwise."""
+def best_of_each(*, actor: Actor, q: str, limit: int, patience: float = 60.0) -> dict[str, list[Hit]]:
+    """Return the best `limit` hits of every kind that has any: those with the words as typed, then, where these are
+    few and came within `patience` (seconds), those with parts of the words or spelt otherwise."""
     query = Query(q[:LONGEST_QUESTION], scope_of(actor), each=limit, with_counts=False)
+    start = time.monotonic()
     hits: dict[str, dict[UUID, Hit]] = {}
-    for is_relaxed in (False, True):
-        asked = replace(query, is_relaxed=is_relaxed)
-        found = index().find(asked)
-        for match in found.matches:
-            of_kind = hits.setdefault(match.type, {})
-            if len(of_kind) < limit:
-                of_kind.setdefault(match.document.id, _hit(match, asked, found))
-        if sum(map(len, hits.values())) >= limit:
-            break
+    _add(hits, query)
+    if sum(map(len, hits.values())) < limit and time.monotonic() - start < patience:
+        # What was found as it was typed is better than nothing, should the time be up now.
+        with suppress(OperationalError):
+            _add(hits, replace(query, is_relaxed=True))
     return {kind: list(found.values()) for kind, found in hits.items()}
+
+
+def _add(hits: dict[str, dict[UUID, Hit]], query: Query) -> None:
+    found = index().find(query)
+    for match in found.matches:
+        of_kind = hits.setdefault(match.type, {})
+        if len(of_kind) < (query.each or 0):
+            of_kind.setdefault(match.document.id, _hit(match, query, found))
 
 
 def _results(query: Query, found: Found) -> Results:

@@ -17,9 +17,10 @@ from audit.services.verification import verify
 from core import clock, jobs, schedules
 from core.actor import SYSTEM
 from core.events import EventType, Subject, catalogue
+from core.health import Finding, Status
 from core.ids import new_id
 from core.models import Job, JobState, Lease, Schedule
-from core.relay import HeldLease, NotLeading, duties
+from core.relay import HeldLease, NotLeading, duties, leader
 from core.relay.duties import Duty
 from core.relay.loop import Relay
 
@@ -45,6 +46,27 @@ def eventually(is_so: Callable[[], bool], what: str, seconds: float = 30) -> Non
     while not is_so():
         assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
         time.sleep(0.05)
+
+
+class TestHealth:
+    def test_says_who_leads(self) -> None:
+        HeldLease("relay", "a").take()
+        assert leader.relay() == Finding(inner={"leader": "a"})
+
+    def test_warns_when_nobody_ever_led(self) -> None:
+        assert leader.relay().status is Status.WARNING
+
+    @pytest.mark.parametrize(("late", "expected"), [(10, Status.OK), (40, Status.WARNING)])
+    def test_leaves_time_for_another_to_take_over(self, late: int, expected: Status) -> None:
+        HeldLease("relay", "a").take()
+        Lease.objects.update(expires_at=clock.now() - timedelta(seconds=late))
+        assert leader.relay().status is expected
+
+    def test_warns_after_a_clean_stop(self) -> None:
+        lease = HeldLease("relay", "a")
+        lease.take()
+        lease.give_up()
+        assert leader.relay().status is Status.WARNING
 
 
 class TestLease:

@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command
 
 from core.health import Status
+from core.relay import HeldLease
 from core.workers import marks
 from project import doctor
 from project.management.commands.doctor import exit_code
@@ -36,8 +37,9 @@ class _Streams(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def all_run(settings: Any) -> Iterator[None]:
-    """A worker lives, and the live streams answer."""
+    """A worker lives, a relay leads, and the live streams answer."""
     marks.write(os.getpid())
+    HeldLease.for_this_process("relay").take()
     with HTTPServer(("127.0.0.1", 0), _Streams) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         settings.STREAMS_URL = f"http://127.0.0.1:{server.server_port}"

@@ -6,8 +6,9 @@ import pytest
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Membership, Organization, Session, User
+from accounts.selectors import memberships as memberships_known
 from accounts.services import memberships
-from core import context
+from core import access, context
 from core.access import Role, allows, require, visible
 from core.actor import ANONYMOUS, SYSTEM, Actor, ActorType
 from core.errors import Forbidden, NotFound
@@ -120,3 +121,51 @@ def test_asks_postgresql_once_at_most(owner, organization, django_assert_num_que
         assert allows(actor, EDIT, organization)
     with django_assert_num_queries(1):
         list(visible(actor, Membership.objects.all()))
+
+
+# --- reach: where a permission is held, for what is found outside of the tables ---
+
+
+def reached(actor: Actor, permission: str) -> frozenset | None:
+    return access.reach(actor, [permission])[permission].organizations
+
+
+def test_reaches_the_organisations_whose_role_holds_the_permission(organization, other_organization, owner):
+    memberships.create(actor=SYSTEM, organization=other_organization, user=owner, role=Role.VIEWER)
+    actor = actor_of_user(owner)
+    assert reached(actor, VIEW) == {organization.pk, other_organization.pk}
+    assert reached(actor, EDIT) == {organization.pk}
+    with context.changed(organization_id=other_organization.pk):
+        assert reached(actor, VIEW) == {other_organization.pk}
+        assert reached(actor, EDIT) == frozenset()
+
+
+def test_reaches_everything_as_staff_and_nothing_as_nobody(staff, owner, organization):
+    assert reached(SYSTEM, EDIT) is reached(actor_of_user(staff), EDIT) is None
+    assert reached(ANONYMOUS, VIEW) == reached(actor_of_user(owner), "accounts.user.view") == frozenset()
+
+
+def test_reaches_as_a_key_what_its_scopes_name(organization, other_organization):
+    assert reached(key_of(organization, "accounts.organization.view"), VIEW) == {organization.pk}
+    assert reached(key_of(organization, "accounts.organization.edit"), VIEW) == {organization.pk}
+    assert reached(key_of(organization, "billing.*"), VIEW) == frozenset()
+    with context.changed(organization_id=other_organization.pk):
+        assert reached(key_of(organization, "accounts.*"), VIEW) == frozenset()
+
+
+def test_reaches_what_it_sees(organization, other_organization, owner, team_mate, stranger, staff):
+    """`reach` and `visible` are two views of one rule."""
+    for actor in (
+        *map(actor_of_user, (owner, team_mate, stranger, staff)),
+        key_of(organization, "accounts.*"),
+        ANONYMOUS,
+    ):
+        seen = set(visible(actor, Organization.objects.all()).values_list("pk", flat=True))
+        found = reached(actor, VIEW)
+        assert seen == (set(Organization.objects.values_list("pk", flat=True)) if found is None else found)
+
+
+def test_asks_one_query_for_all_permissions(owner, organization, django_assert_num_queries):
+    memberships_known.forget()
+    with context.use(context.Context()), django_assert_num_queries(1):
+        access.reach(actor_of_user(owner), list(access.permissions))

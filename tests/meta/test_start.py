@@ -12,7 +12,17 @@ from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CPU_SECONDS = 2.5
-VENDOR_SDKS = ("google.genai", "elasticsearch", "openfga_sdk", "novu_py", "stripe", "boto3", "pytest", "hypothesis")
+VENDOR_SDKS = (
+    "google.genai",
+    "elasticsearch",
+    "django_elasticsearch_dsl",
+    "openfga_sdk",
+    "novu_py",
+    "stripe",
+    "boto3",
+    "pytest",
+    "hypothesis",
+)
 
 
 def _cpu_seconds(*arguments: str, bytecode: Path) -> float:

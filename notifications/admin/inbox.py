@@ -15,6 +15,7 @@ from unfold.decorators import display
 
 from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Figure
 from core.admin.html import NOTHING, link, moment, state
+from core.exports.columns import Kind, exports_as
 from notifications.models import Mail, Notification
 from notifications.selectors import inbox
 from notifications.services import mails
@@ -65,6 +66,7 @@ class NotificationAdmin(EntityAdmin):
         return _MARK.sub("…", obj.subject)
 
     @display(description="Person")
+    @exports_as(Kind.LINK)
     def to(self, obj: Notification) -> object:
         return link(obj.person)
 
@@ -73,6 +75,7 @@ class NotificationAdmin(EntityAdmin):
         return _standing(obj)
 
     @display(description="Mail")
+    @exports_as(Kind.LINK)
     def by_mail(self, obj: Notification) -> object:
         mail = getattr(obj, "mail", None)
         return link(mail, mail.state) if mail is not None else NOTHING
@@ -120,6 +123,7 @@ class MailAdmin(EntityAdmin):
         return _MARK.sub("…", obj.notification.subject) if obj.notification else f"Digest of {obj.digest_on}"
 
     @display(description="Person")
+    @exports_as(Kind.LINK)
     def to(self, obj: Mail) -> object:
         return link(obj.person)
 

@@ -9,7 +9,7 @@ from accounts.models import User
 from core import ids
 from core.errors import Forbidden, InvalidInput
 from core.streams import Feed, Message, Reader, in_thread, stream
-from notifications.api.inbox_views import document
+from notifications.api.inbox_serializers import document
 from notifications.selectors import changes
 from notifications.selectors.inbox import Readable, is_person
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
 
 from accounts.models import Organization
 from audit.models import Event
+from core import ids
 from core.api.fields import PublicIdField, TimeZoneField
+from core.api.replies import moment
 from core.api.serializers import InputSerializer
 from notifications.models import Notification
+from notifications.selectors.inbox import Readable, readable
 from notifications.states import KIND_CHOICES, MailChoice
 
 
 class NotificationSerializer(serializers.Serializer):  # type: ignore[type-arg]  # not subscriptable at run time
-    """Made by `document`, since its words are read in clear."""
+    """A notification with its words in clear."""
 
     id = PublicIdField(Notification)
     kind = serializers.ChoiceField(choices=KIND_CHOICES)
@@ -29,6 +33,35 @@ class NotificationSerializer(serializers.Serializer):  # type: ignore[type-arg] 
     read_at = serializers.DateTimeField(allow_null=True)
     archived_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
+
+    @classmethod
+    def represent(cls, row: Notification) -> dict[str, Any]:
+        """Return the JSON-ready form of one row."""
+        return cls.represent_all([row])[0]
+
+    @classmethod
+    def represent_all(cls, rows: Iterable[Notification]) -> list[dict[str, Any]]:
+        """Return the JSON-ready form of each row, with one query for all keys (none when nothing is personal)."""
+        return [document(one) for one in readable(rows)]
+
+
+def document(one: Readable) -> dict[str, Any]:
+    """Return a notification as the API and its live stream show it."""
+    row = one.row
+    return {
+        "id": row.public_id,
+        "kind": row.kind,
+        "event_type": row.template,
+        "event_id": ids.encode(Event.id_prefix, row.event_id) if row.event_id else None,
+        "organization_id": ids.encode(Organization.id_prefix, row.organization_id) if row.organization_id else None,
+        "subject": one.subject,
+        "text": one.text,
+        "url": row.url,
+        "is_read": row.is_read,
+        "read_at": moment(row.read_at) if row.read_at else None,
+        "archived_at": moment(row.archived_at) if row.archived_at else None,
+        "created_at": moment(row.created_at),
+    }
 
 
 class UnreadSerializer(serializers.Serializer):  # type: ignore[type-arg]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
 
-from accounts.models import Organization
-from audit.models import Event
-from core import ids
 from core.api.filters import BooleanFilter, EntityFilterSet, filtered
 from core.api.pagination import CursorPage
-from core.api.replies import Reply, moment
+from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.views import APIView
 from core.api.viewsets import EntityViewSet, command_action, operation
@@ -23,7 +19,6 @@ from notifications.models import Notification, NotificationPreferences
 from notifications.preferences import Choice, Choices
 from notifications.selectors import inbox as selectors
 from notifications.selectors import preferences as chosen
-from notifications.selectors.inbox import Readable
 from notifications.services import inbox, preferences
 from notifications.states import KIND_CHOICES, KINDS, MailChoice
 
@@ -57,23 +52,19 @@ class NotificationViewSet(EntityViewSet):
         if "is_archived" not in request.GET:
             rows = rows.filter(archived_at=None)
         page = CursorPage().page(filtered(NotificationFilters, request.GET, rows), request._request, self.ordering)
-        return Reply(page.document(documents(page.rows)))
-
-    @operation(response=s.NotificationSerializer, summary="Read a notification")
-    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Reply:
-        return _reply(self.entity())
+        return Reply(page.document(s.NotificationSerializer.represent_all(page.rows)))
 
     @command_action(request=None, response=s.NotificationSerializer, summary="Mark a notification as read")
-    def mark_read(self, request: Request, **kwargs: Any) -> Reply:
-        return _reply(inbox.mark_read(actor=request.actor, notification=self.entity(), now=request.now))
+    def mark_read(self, request: Request, **kwargs: Any) -> Notification:
+        return inbox.mark_read(actor=request.actor, notification=self.entity(), now=request.now)
 
     @command_action(request=None, response=s.NotificationSerializer, summary="Mark a notification as not read")
-    def mark_unread(self, request: Request, **kwargs: Any) -> Reply:
-        return _reply(inbox.mark_unread(actor=request.actor, notification=self.entity(), now=request.now))
+    def mark_unread(self, request: Request, **kwargs: Any) -> Notification:
+        return inbox.mark_unread(actor=request.actor, notification=self.entity(), now=request.now)
 
     @command_action(request=None, response=s.NotificationSerializer, summary="Put a notification away")
-    def archive(self, request: Request, **kwargs: Any) -> Reply:
-        return _reply(inbox.archive(actor=request.actor, notification=self.entity(), now=request.now))
+    def archive(self, request: Request, **kwargs: Any) -> Notification:
+        return inbox.archive(actor=request.actor, notification=self.entity(), now=request.now)
 
     @operation(
         request=s.MarkAllInput,
@@ -123,34 +114,6 @@ class PreferencesView(APIView):
         choices = {one["kind"]: Choice(one["inbox"], MailChoice(one["email"])) for one in data["choices"]}
         row = preferences.change(actor=request.actor, choices=choices, time_zone=data["time_zone"], now=request.now)
         return _preferences(row, is_staff=request.actor.is_staff)
-
-
-def documents(rows: Iterable[Notification]) -> list[dict[str, Any]]:
-    """Return notifications as the API shows them, their words in clear, with one query for all keys."""
-    return [document(one) for one in selectors.readable(rows)]
-
-
-def document(one: Readable) -> dict[str, Any]:
-    """Return a notification as the API and its live stream show it."""
-    row = one.row
-    return {
-        "id": row.public_id,
-        "kind": row.kind,
-        "event_type": row.template,
-        "event_id": ids.encode(Event.id_prefix, row.event_id) if row.event_id else None,
-        "organization_id": ids.encode(Organization.id_prefix, row.organization_id) if row.organization_id else None,
-        "subject": one.subject,
-        "text": one.text,
-        "url": row.url,
-        "is_read": row.is_read,
-        "read_at": moment(row.read_at) if row.read_at else None,
-        "archived_at": moment(row.archived_at) if row.archived_at else None,
-        "created_at": moment(row.created_at),
-    }
-
-
-def _reply(row: Notification) -> Reply:
-    return Reply(documents([row])[0], version=row.version)
 
 
 def _preferences(row: NotificationPreferences, *, is_staff: bool) -> Reply:

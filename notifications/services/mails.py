@@ -26,7 +26,7 @@ from notifications.states import KINDS, RESENDABLE, MailChoice, MailState
 from notifications.templates import templates
 
 JOB: Final = "notifications.send_mail"
-ATTEMPTS: Final = 6
+ATTEMPTS: Final = 12  # with 5 s doubled each time: a mail server may be away for an hour or two
 
 
 def queue(rows: Sequence[Notification]) -> None:
@@ -48,11 +48,15 @@ def enqueue(mails: Any) -> None:
 
 def send(*, mail_id: UUID, now: datetime, attempt: int) -> MailState:
     """Send one mail now, outside of any transaction, and note what became of it. A mail that was sent, skipped or given
-    up stays so. Raises ProviderUnavailable, to be tried again; what the server refuses for good fails at once."""
+    up stays so; the replay of a dead job begins anew. Raises ProviderUnavailable, to be tried again; what the server
+    refuses for good fails at once."""
     mail = Mail.objects.select_related("person", "notification").filter(pk=mail_id).first()
     if mail is None:
         return MailState.SKIPPED  # purged with its notification
-    if mail.state != MailState.QUEUED:
+    if mail.state == MailState.FAILED and attempt == 1:
+        # Its job died and staff replay it.
+        Mail.objects.filter(pk=mail.pk, state=MailState.FAILED).update(state=MailState.QUEUED)
+    elif mail.state != MailState.QUEUED:
         return MailState(mail.state)
     to, reason = _destination(mail)
     if reason:

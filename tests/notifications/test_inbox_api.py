@@ -141,3 +141,12 @@ def test_refuses_choices_that_cannot_be(choices, code, api, owner) -> None:
 
 def test_refuses_a_zone_that_is_none(api, owner) -> None:
     assert api(owner).put(f"{URL}/preferences", {"time_zone": "Mars/North", "choices": []}).status_code == 400
+
+
+def test_says_when_nothing_changed_since(api, owner, notes) -> None:
+    client, address = api(owner), f"{URL}/{notes[0][0].public_id}"
+    tag = client.get(address).headers["ETag"]
+    assert client.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 304
+    client.post(f"{address}/mark-read")
+    assert client.get(address, HTTP_IF_NONE_MATCH=tag).status_code == 200
+    assert client.post(f"{address}/archive", HTTP_IF_MATCH=tag).status_code == 412

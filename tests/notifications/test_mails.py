@@ -17,6 +17,7 @@ from core import clock, jobs, outside
 from core.actor import SYSTEM
 from core.breaker import Breaker
 from core.errors import NotFound
+from core.jobs.commands import replay
 from core.models import Job
 from notifications.errors import KindIsMandatory, MailNotResendable
 from notifications.models import Mail, Notification, NotificationPreferences
@@ -84,7 +85,7 @@ def test_waits_a_growing_time_between_attempts(owner, sink) -> None:
 def test_gives_up_at_last_and_tells_staff_without_a_mail_about_mail(owner, staff, sink, follow, told) -> None:
     sink.answers = ["451 later"] * mails.ATTEMPTS
     tell(owner)
-    outside_breaker_rests(12)
+    outside_breaker_rests(mails.ATTEMPTS + 1)
     assert (Mail.objects.get().state, Job.objects.get(kind=mails.JOB).state) == ("failed", "dead")
     assert sink.mails == []
     follow("core.job.died")
@@ -92,6 +93,10 @@ def test_gives_up_at_last_and_tells_staff_without_a_mail_about_mail(owner, staff
     assert note.subject == "A job failed for good: notifications.send_mail"
     assert note.email == MailChoice.OFF
     assert Mail.objects.count() == 1
+    later = clock.now() + timedelta(days=2)
+    replay(actor=actor_of_user(staff), job=Job.objects.get(kind=mails.JOB), now=later)
+    jobs.drain(later)
+    assert (Mail.objects.get().state, sink.message_ids) == ("sent", [Mail.objects.get().message_id])
 
 
 def outside_breaker_rests(rounds: int) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import F
 
+from ai import telemetry
 from ai.errors import BudgetReached
 from ai.models import DailySpend, Question
 
@@ -43,6 +44,7 @@ def settle(question: Question, *, micro: int) -> None:
             spent_micro=F("spent_micro") + micro, reserved_micro=F("reserved_micro") - question.reserved_micro
         )
     question.cost_micro += micro
+    telemetry.COST.labels(question.provider, question.currency).inc(micro)
     question.reserved_micro, question.reserved_on = 0, None
 
 

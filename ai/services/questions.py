@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from ai import events, providers
+from ai import events, providers, telemetry
 from ai.costs import Usage
 from ai.errors import AnswerBlocked, AnswerBroken, AnswerIncomplete, AnswerLost, StreamNotOpened, spent_on
 from ai.models import LONGEST_QUESTION, Question
@@ -280,6 +280,7 @@ def _finish(
         question.tokens_in += usage.tokens_in
         question.tokens_out += usage.tokens_out
         budgets.settle(question, micro=provider.price.cost(usage))
+        telemetry.used(provider.name, usage)
     question.latency_ms, question.finished_at, question.lease_until = latency_ms, now, None
     question.save(update_fields={*_RESULT, "model"})
 
@@ -317,6 +318,7 @@ def _record(event: EventType, *, actor: Actor, question: Question, now: datetime
         person=_person(question),
         occurred_at=now,
     )
+    telemetry.QUESTIONS.labels(question.provider, question.failure_code or str(question.status)).inc()
 
 
 def _person(question: Question) -> Subject:

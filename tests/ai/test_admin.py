@@ -45,7 +45,7 @@ def test_shows_a_box_examples_and_an_empty_state(desk: Client) -> None:
     reply = desk.get("/admin/assistant/?q=Why%3F")
     text = reply.content.decode()
     assert "data-example" in text
-    assert "Nothing yet. Only you see what you ask." in text
+    assert "Nothing yet. Only you see what you are answered." in text
     assert re.search(r"<textarea[^>]*>Why\?</textarea>", text)
     assert not Question.objects.exists()  # a link alone asks nothing
 

@@ -258,7 +258,7 @@ def test_promises_the_last_of_a_budget_once(
     made = HelpPage.objects.create(page="how-to/x", anchor="", title="Money", page_title="Money", body=REFUND)
     indexing.index(document_types["help_page"], [made.pk])
     actor, results, gate = actor_of(owner), [], threading.Barrier(8)
-    # Room for two at once, and for all of them one after the other.
+    # Room for two at once.
     ask(actor, "How do I give money back?")
     settings.AI_DAILY_BUDGET = DailySpend.objects.get().spent_micro
     probe = questions.providers.get()
@@ -286,6 +286,33 @@ def test_promises_the_last_of_a_budget_once(
     spend = DailySpend.objects.get()
     assert spend.reserved_micro == 0
     assert spend.spent_micro == sum(Question.objects.values_list("cost_micro", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asks_once_for_one_key_sent_many_times_at_once(owner: User, actor_of: ActorOf, google: Gemini) -> None:
+    made = HelpPage.objects.create(page="how-to/x", anchor="", title="Money", page_title="Money", body=REFUND)
+    indexing.index(document_types["help_page"], [made.pk])
+    google.next = lambda body: Reply(**{**vars(gemini.quoting(body)), "seconds": 1})
+    results: list[str] = []
+    gate = threading.Barrier(6)
+
+    def run() -> None:
+        gate.wait()
+        try:
+            results.append(ask(actor_of(owner), key="same").status)
+        except RequestInProgress:
+            results.append("in progress")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["answered"] + ["in progress"] * 5
+    assert len(google.asked) == 1
+    assert DailySpend.objects.get().reserved_micro == 0
 
 
 # --- arithmetic -----------------------------------------------------------------------------------------------------

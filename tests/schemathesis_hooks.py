@@ -116,7 +116,6 @@ UNSAYABLE = {
     "in_the_past": "a moment that has to lie ahead",
     "in_the_future": "a moment that has to lie behind",
     "invalid_url": "an address is more than a pattern",
-    "unknown_event_type": "names come with the apps; patterns of them are taken too",
     "too_long": "all members together",
     "password_too_short": "passwords are judged together with name and address",
     "password_too_similar": "the same",

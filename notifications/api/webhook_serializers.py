@@ -13,6 +13,7 @@ from core.api.fields import PublicIdField, PublicIdRelatedField
 from core.api.serializers import EntitySerializer, InputSerializer
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from notifications.models.webhooks import LONGEST_URL
+from notifications.selectors import webhooks
 from notifications.services.webhook_deliveries import readable_payload
 from notifications.services.webhook_endpoints import LONGEST_OVERLAP, OVERLAP
 from notifications.states import AttemptOutcome, DeliveryStatus, DisabledReason
@@ -70,7 +71,8 @@ class PatternsField(serializers.ListField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("help_text", 'Names, or patterns: "billing.invoice.*", "*".')
-        super().__init__(child=serializers.CharField(max_length=100), min_length=1, max_length=100, **kwargs)
+        child = serializers.ChoiceField(webhooks.patterns())
+        super().__init__(child=child, min_length=1, max_length=100, **kwargs)
 
 
 @extend_schema_field({"type": "string", "format": "uri", "pattern": "^https?://", "maxLength": LONGEST_URL})

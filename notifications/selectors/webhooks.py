@@ -62,6 +62,15 @@ def unknown_patterns(patterns: Iterable[str]) -> list[str]:
     return [pattern for pattern in patterns if not any(wants([pattern], name) for name in names)]
 
 
+def patterns() -> list[str]:
+    """Return all that an endpoint may ask for: every name, and every pattern that names some."""
+    found = {"*"}
+    for kind in published():
+        *parts, _ = kind.name.split(".")
+        found |= {kind.name, *(".".join(parts[:depth]) + _MANY for depth in range(1, len(parts) + 1))}
+    return sorted(found)
+
+
 def secrets_of(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
     """Return the secrets that sign at `now`, the current one first."""
     valid = Q(expires_at=None) | Q(expires_at__gt=now)

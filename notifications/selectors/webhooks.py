@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, When
 
 from core import personal
 from core.events import EventType, catalogue
@@ -91,29 +92,52 @@ def due_endpoints(now: datetime) -> list[WebhookEndpoint]:
     return list(WebhookEndpoint.objects.filter(pk__in=due.order_by().values("endpoint_id").distinct()).order_by("id"))
 
 
-def due_heads(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
-    """Return what may be sent to the endpoint now, the longest waiting first: of each subject only the earliest that
-    is not finished, so that its deliveries go in the order of the log."""
-    before = WebhookDelivery.objects.filter(
-        endpoint_id=OuterRef("endpoint_id"),
-        subject_id=OuterRef("subject_id"),
-        position__lt=OuterRef("position"),
-        status__in=UNFINISHED,
-    )
-    due = WebhookDelivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.PENDING, next_attempt_at__lte=now)
-    return due.filter(~Exists(before)).order_by("next_attempt_at", "position")
+def due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
+    """Return what may be sent to the endpoint now, the longest waiting first, whether or not it is its turn."""
+    rows = WebhookDelivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.PENDING, next_attempt_at__lte=now)
+    return rows.order_by("next_attempt_at", "position").defer("payload")
+
+
+def first_of(endpoint: WebhookEndpoint, subjects: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return of each subject the key of the delivery whose turn it is: the one under way, else the earliest that is
+    not finished. They are locked until the transaction ends, so that none of them ends meanwhile."""
+    unfinished = WebhookDelivery.objects.filter(endpoint=endpoint, status__in=UNFINISHED)
+    in_turn = unfinished.filter(subject_id__in=subjects).order_by("subject_id", _UNDER_WAY.desc(), "position")
+    keys = list(in_turn.distinct("subject_id").values_list("pk", flat=True))
+    locked = unfinished.filter(pk__in=keys).order_by("id").select_for_update()
+    return dict(locked.values_list("subject_id", "pk"))
+
+
+def left_behind() -> list[UUID]:
+    """Return the deliveries whose turn it is and that nothing would ever wake: all of their subject wait for the one
+    before. There are none unless a process died in an unforeseen place."""
+    lanes = WebhookDelivery.objects.filter(status__in=UNFINISHED, is_test=False).values("endpoint_id", "subject_id")
+    active = Count("pk", filter=Q(next_attempt_at__isnull=False) | Q(status=DeliveryStatus.SENDING))
+    found = lanes.annotate(active=active, first=Min("position")).filter(active=0)[:_MOST_LANES]
+    keys: list[UUID] = []
+    for lane in found:
+        rows = WebhookDelivery.objects.filter(
+            endpoint_id=lane["endpoint_id"], subject_id=lane["subject_id"], position=lane["first"]
+        )
+        keys += rows.filter(status=DeliveryStatus.PENDING).values_list("pk", flat=True)[:1]
+    return keys
 
 
 def places(endpoint: WebhookEndpoint) -> int:
     """Return how many deliveries to the endpoint may be under way at once. One that is slow or fails gets few, so
     that it does not hold the workers that others need."""
-    if endpoint.failing_since is not None:
-        return 1
-    is_quick = endpoint.last_duration_ms is None or timedelta(milliseconds=endpoint.last_duration_ms) < _SLOW
-    return 8 if is_quick else 2
+    return 8 if is_quick(endpoint) else 1
+
+
+def is_quick(endpoint: WebhookEndpoint) -> bool:
+    """Whether the endpoint answers, and soon, as far as is known."""
+    is_slow = endpoint.last_duration_ms is not None and timedelta(milliseconds=endpoint.last_duration_ms) >= _SLOW
+    return endpoint.failing_since is None and not is_slow
 
 
 _SLOW: Final = timedelta(seconds=1)
+_MOST_LANES: Final = 500
+_UNDER_WAY: Final = Case(When(status=DeliveryStatus.SENDING, then=1), default=0, output_field=IntegerField())
 
 
 def recoverable(endpoint: WebhookEndpoint, since: datetime, until: datetime) -> QuerySet[WebhookDelivery]:

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
 from audit import record
 from audit.models import Event, Position
@@ -238,10 +237,6 @@ def retry(delivery: WebhookDelivery, ended: datetime, retry_after: timedelta | N
         WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(paused_until=ended + asked)
         wait = max(wait, asked)
     delivery.status, delivery.job_id, delivery.next_attempt_at = DeliveryStatus.PENDING, None, ended + wait
-    # Those behind it cannot go before it: they need not be looked at until then.
-    _behind(delivery).filter(next_attempt_at__lt=delivery.next_attempt_at).update(
-        next_attempt_at=delivery.next_attempt_at
-    )
 
 
 def give_up(delivery: WebhookDelivery, ended: datetime) -> None:
@@ -262,17 +257,11 @@ def finish(delivery: WebhookDelivery, status: DeliveryStatus, ended: datetime) -
     """End the delivery and let the next one of its subject go."""
     delivery.status, delivery.finished_at = status, ended
     delivery.job_id = delivery.next_attempt_at = None
-    following = _behind(delivery).order_by("position").values("pk")[:1]
-    WebhookDelivery.objects.filter(pk__in=following, next_attempt_at__gt=ended).update(next_attempt_at=ended)
-
-
-def _behind(delivery: WebhookDelivery) -> QuerySet[WebhookDelivery]:
-    return WebhookDelivery.objects.filter(
-        endpoint_id=delivery.endpoint_id,
-        subject_id=delivery.subject_id,
-        position__gt=delivery.position,
-        status=DeliveryStatus.PENDING,
+    others = WebhookDelivery.objects.filter(
+        endpoint_id=delivery.endpoint_id, subject_id=delivery.subject_id, status=DeliveryStatus.PENDING
     )
+    following = others.exclude(pk=delivery.pk).order_by("position").values("pk")[:1]
+    WebhookDelivery.objects.filter(pk__in=following, next_attempt_at=None).update(next_attempt_at=ended)
 
 
 def _disable_when_hopeless(endpoint_id: UUID, answer: Answer, ended: datetime) -> None:

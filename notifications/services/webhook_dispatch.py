@@ -7,10 +7,11 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from core import clock, jobs
 from core.actor import SYSTEM
+from core.jobs import Priority
 from core.models import Job, JobState
 from core.relay import HeldLease, duty
 from notifications.models import WebhookDelivery, WebhookEndpoint
@@ -20,6 +21,7 @@ from notifications.states import SCHEDULE, DeliveryStatus
 
 FORGET_JOB: Final = "notifications.forget_old_webhooks"
 CHUNK: Final = 500
+_LOOKED_AT: Final = 200
 
 
 @duty("webhooks", order=25)
@@ -44,21 +46,36 @@ def dispatch_due(now: datetime, lease: HeldLease | None = None) -> int:
 
 
 def _hand_over(endpoint: WebhookEndpoint, now: datetime) -> int:
+    """Give jobs to what is due while places are free. Of each subject only one goes at a time, the earliest in the log;
+    those behind it lose their moment (they are not looked at again) and get a new one when it ends (`finish`)."""
     under_way = WebhookDelivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.SENDING).count()
     free = webhooks.places(endpoint) - under_way
     if free <= 0:
         return 0
-    heads = list(webhooks.due_heads(endpoint, now)[:free])
-    for delivery in heads:
-        payload = {"delivery_id": str(delivery.pk), "endpoint_id": str(endpoint.pk)}
-        job = jobs.enqueue(DELIVER, payload, actor=SYSTEM)
-        delivery.status, delivery.job_id = DeliveryStatus.SENDING, job.pk
-        delivery.save(update_fields=["status", "job_id"])
-    return len(heads)
+    due = list(webhooks.due(endpoint, now)[:_LOOKED_AT])
+    first = webhooks.first_of(endpoint, {delivery.subject_id for delivery in due})
+    behind = [delivery.pk for delivery in due if first.get(delivery.subject_id) not in (None, delivery.pk)]
+    made = 0
+    for delivery in due:
+        if made < free and first.get(delivery.subject_id) == delivery.pk:
+            _make_job(endpoint, delivery)
+            made += 1
+    WebhookDelivery.objects.filter(pk__in=behind).update(next_attempt_at=None)
+    return made + len(behind)
+
+
+def _make_job(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> None:
+    """Those that answer soon go before those that would hold a worker."""
+    priority = Priority.NORMAL if webhooks.is_quick(endpoint) else Priority.LOW
+    payload = {"delivery_id": str(delivery.pk), "endpoint_id": str(endpoint.pk)}
+    job = jobs.enqueue(DELIVER, payload, actor=SYSTEM, priority=priority)
+    delivery.status, delivery.job_id = DeliveryStatus.SENDING, job.pk
+    delivery.save(update_fields=["status", "job_id"])
 
 
 def _skip(endpoint: WebhookEndpoint, now: datetime) -> int:
-    due = WebhookDelivery.objects.filter(endpoint=endpoint, status=DeliveryStatus.PENDING, next_attempt_at__lte=now)
+    waiting = Q(next_attempt_at__lte=now) | Q(next_attempt_at=None)
+    due = WebhookDelivery.objects.filter(waiting, endpoint=endpoint, status=DeliveryStatus.PENDING, is_test=False)
     keys = list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:CHUNK])
     return WebhookDelivery.objects.filter(pk__in=keys, status=DeliveryStatus.PENDING).update(
         status=DeliveryStatus.SKIPPED, finished_at=now, next_attempt_at=None
@@ -68,7 +85,7 @@ def _skip(endpoint: WebhookEndpoint, now: datetime) -> int:
 @duty("take back webhooks", every=60, order=26)
 def take_back(lease: HeldLease) -> int:
     """Take deliveries back from jobs that ended without an answer: among the dead letters, discarded, or gone. Each
-    counts as an attempt, so that one that kills its worker does not go on for ever."""
+    counts as an attempt, so that one that kills its worker does not go on for ever. Wake what was left behind."""
     alive = Job.objects.filter(pk=OuterRef("job_id"), state__in=[JobState.QUEUED, JobState.RUNNING])
     now = clock.now()
     with transaction.atomic():
@@ -82,7 +99,9 @@ def take_back(lease: HeldLease) -> int:
             else:
                 retry(delivery, now)
             delivery.save()
-    return len(rows)
+        stuck = WebhookDelivery.objects.filter(pk__in=webhooks.left_behind(), next_attempt_at=None)
+        woken = stuck.filter(status=DeliveryStatus.PENDING).update(next_attempt_at=now)
+    return len(rows) + woken
 
 
 def forget_old(now: datetime) -> int:

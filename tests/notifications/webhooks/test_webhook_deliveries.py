@@ -21,7 +21,7 @@ from core.events import Subject, catalogue
 from core.ids import new_id
 from core.models import Job
 from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from notifications.services import webhook_deliveries, webhook_dispatch, webhook_endpoints
+from notifications.services import webhook_deliveries, webhook_dispatch, webhook_endpoints, webhook_replays
 from notifications.states import SCHEDULE
 from tests.billing import factories
 from tests.notifications.webhooks.conftest import statuses
@@ -335,6 +335,57 @@ def test_lets_the_next_go_once_the_one_before_has_no_attempt_left(
     assert receiver.ids == [first.public_id, second.public_id]
 
 
+def test_looks_once_at_what_waits_for_another(endpoint: Any, happens: Run, receiver: Receiver, lease: Any) -> None:
+    subject = new_id()
+    for _ in range(30):
+        happens(subject=subject)
+    later = clock.now() + timedelta(seconds=1)
+    assert webhook_dispatch.dispatch_due(later) == 30, "one goes, the others are put behind it"
+    assert webhook_dispatch.dispatch_due(later) == 0
+    assert WebhookDelivery.objects.filter(next_attempt_at=None, status="pending").count() == 29
+    assert webhook_dispatch.take_back(lease) == 0, "none was left behind"
+
+
+def test_wakes_what_was_left_behind(endpoint: Any, happens: Run, run: Run, receiver: Receiver, lease: Any) -> None:
+    subject = new_id()
+    events = [happens(subject=subject).public_id for _ in range(3)]
+    WebhookDelivery.objects.update(next_attempt_at=None)
+    assert webhook_dispatch.take_back(lease) == 1
+    run()
+    assert receiver.ids == events
+
+
+def test_keeps_the_order_when_a_place_is_free_again_at_the_same_moment(
+    endpoint: Any, happens: Run, run: Run, receiver: Receiver
+) -> None:
+    """The one before ends while the dispatcher looks: whoever comes second waits for the lock, and sees the end."""
+    subject = new_id()
+    first, second = happens(subject=subject), happens(subject=subject)
+    webhook_dispatch.dispatch_due(clock.now() + timedelta(seconds=1))
+    jobs.drain()
+    assert WebhookDelivery.objects.get(event_id=second.pk).next_attempt_at is not None
+    run()
+    assert receiver.ids == [first.public_id, second.public_id]
+
+
+def test_sends_a_replay_beside_nothing_of_its_subject(
+    endpoint: Any, happens: Run, run: Run, receiver: Receiver, owner: Any, actor_of: Any
+) -> None:
+    subject = new_id()
+    first = happens(subject=subject)
+    run()
+    second = happens(subject=subject)
+    webhook_dispatch.dispatch_due(clock.now() + timedelta(seconds=1))  # the second is under way
+    delivery = WebhookDelivery.objects.get(event_id=first.pk)
+    webhook_replays.replay(actor=actor_of(owner), delivery=delivery, now=clock.now())
+    webhook_dispatch.dispatch_due(clock.now() + timedelta(seconds=1))
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.next_attempt_at) == ("pending", None)
+    jobs.drain()
+    run()
+    assert receiver.ids == [first.public_id, second.public_id, first.public_id]
+
+
 def test_is_sent_again_under_the_same_id_when_its_worker_died(
     endpoint: Any, happens: Run, run: Run, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,7 +451,7 @@ def test_gives_a_slow_endpoint_few_places(make_endpoint: Run, happens: Run) -> N
         happens()
     webhook_dispatch.dispatch_due(clock.now() + timedelta(seconds=1))
     sending = WebhookDelivery.objects.filter(status="sending")
-    assert sending.filter(endpoint=slow).count() == 2
+    assert sending.filter(endpoint=slow).count() == 1
     assert sending.filter(endpoint=quick).count() == 8
 
 

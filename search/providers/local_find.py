@@ -32,7 +32,6 @@ B: Final = 0.75
 MILLION: Final = 1_000_000
 MOST_WORDS = 24
 MOST_EXPANSIONS = 1000
-_MISSPELLINGS = 50
 _SHORTEST_KEY = 2
 _LONGEST_KEY = 300
 _PROBE = 3  # looking a word up in one document costs as much as reading so many entries in a row
@@ -87,9 +86,9 @@ def question(query: Query) -> list[Word]:
 
 _WHOLE = "SELECT %s, 1, id, text, documents FROM search_term WHERE text = %s"
 _BEGINS = """(SELECT %s, 2, id, text, documents FROM search_term WHERE text > %s AND text < %s
-ORDER BY documents DESC, id LIMIT 1000)"""
+ORDER BY documents DESC, id LIMIT %s)"""
 _HAS = """(SELECT %s, 3, id, text, documents FROM search_term WHERE text LIKE %s
-ORDER BY documents DESC, id LIMIT 1000)"""
+ORDER BY documents DESC, id LIMIT %s)"""
 _IS_ONE_OF = "SELECT %s, 4, id, text, documents FROM search_term WHERE text = ANY(%s::text[])"
 _IS_LIKE = """(SELECT %s, 4, id, text, documents FROM search_term WHERE text %% %s
 ORDER BY similarity(text, %s) DESC, id LIMIT 50)"""
@@ -130,13 +129,9 @@ def _vocabulary(cursor: Any, asked: list[Word], key: str, query: Query) -> _Word
     for place, word in enumerate(asked):
         parts.append(_WHOLE)
         parameters += [place, word.stem]
-        if query.needs_all and (place == len(asked) - 1 or query.is_relaxed):
-            parts.append(_BEGINS)
-            parameters += [place, word.folded, word.folded + _HIGHEST]
-        if query.is_relaxed:
-            for part, given in _relaxed(place, word):
-                parts.append(part)
-                parameters += given
+        for part, given in _looser(query, asked, place):
+            parts.append(part)
+            parameters += given
     cursor.execute(" UNION ALL ".join(parts), parameters)
     rows = cursor.fetchall()
     documents, total = next((each[4], int(each[3])) for each in rows if each[0] == -1)
@@ -150,10 +145,17 @@ def _vocabulary(cursor: Any, asked: list[Word], key: str, query: Query) -> _Word
     return _Words(list(best.values()), average, allowed, any(each[0] == -3 for each in rows))
 
 
-def _relaxed(place: int, word: Word) -> Iterator[tuple[str, list[Any]]]:
-    """What else is tried for a word: that it is a part of one, and that it is misspelt."""
+def _looser(query: Query, asked: list[Word], place: int) -> Iterator[tuple[str, list[Any]]]:
+    """What else than the word as it stands answers the question's: what begins with it, has it as a part, or is it in
+    another spelling. The more words a question has, the fewer each may stand for: its price has a bound."""
+    word, is_last = asked[place], place == len(asked) - 1
+    most = MOST_EXPANSIONS // len(asked)
+    if query.needs_all and (is_last or (query.is_relaxed and len(word.folded) > 1)):
+        yield _BEGINS, [place, word.folded, word.folded + _HIGHEST, most]
+    if not query.is_relaxed:
+        return
     if len(word.folded) >= _SHORTEST_PART or not word.folded.isascii():
-        yield _HAS, [place, f"%{word.folded}%"]
+        yield _HAS, [place, f"%{word.folded}%", most]
     allowed = misspellings.allowed(word.stem)
     if allowed == 1:
         yield _IS_ONE_OF, [place, misspellings.variants(word.stem)]

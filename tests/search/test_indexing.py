@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
@@ -25,7 +27,7 @@ from core.ids import new_id
 from core.money import Money
 from search import selectors
 from search.documents import Document, document_types
-from search.models import IndexedDocument
+from search.models import Corpus, IndexedDocument, Term
 from search.selectors.state import FOLLOWER, state
 from search.services import drift, indexing
 from tests.billing import factories
@@ -251,3 +253,34 @@ def test_deactivating_shows_in_the_index(owner, staff, actor_of):
     index_everything()
     hit = selectors.find(actor=SYSTEM, q=owner.email).hits[0]
     assert hit.facets == {"status": "inactive"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_may_build_at_once_and_the_newest_wins():
+    """The follower and a reindex meet; statistics stay exact, and nothing older is left."""
+    entity = factories.entity()
+    rows = [factories.customer(name=f"Hope {number}", billing_entity=entity, token=None) for number in range(30)]
+    kind, ids, faults = document_types["customer"], [row.pk for row in rows], []
+
+    def work(number: int) -> None:
+        try:
+            for round_ in range(8):
+                if number == 0:
+                    Customer.objects.filter(pk__in=ids[round_::8]).update(name=f"Joy {round_}")
+                indexing.index(kind, ids)
+        except Exception as fault:
+            faults.append(fault)
+        finally:
+            connections.close_all()
+
+    threads = [Thread(target=work, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert drifted() == {}
+    assert titles("hope") == []
+    having = Counter(text for row in IndexedDocument.objects.all() for text in row.terms)
+    assert dict(Term.objects.values_list("id", "documents")) == dict(having)
+    assert Corpus.objects.get().documents == 30

@@ -127,3 +127,11 @@ class Provider(Protocol):
     def counts(self) -> Mapping[str, int]:
         """Return how many documents there are of each kind."""
         ...
+
+    def faults(self) -> Sequence[str]:
+        """Return in words what is broken inside the index itself; empty when it is whole."""
+        ...
+
+    def mend(self) -> None:
+        """Make the index whole again. Documents that it cannot mend are stale from then on."""
+        ...

@@ -15,7 +15,7 @@ from django.db.models import Count
 
 from search.documents import Document
 from search.models import IndexedDocument
-from search.providers import local_find, local_write
+from search.providers import local_check, local_find, local_write
 from search.providers.base import Found, Query, Stored, Written
 
 _PIECE = 1000
@@ -59,3 +59,13 @@ class LocalProvider:
 
     def counts(self) -> Mapping[str, int]:
         return dict(IndexedDocument.objects.order_by().values_list("type").annotate(number=Count("key")))
+
+    def faults(self) -> Sequence[str]:
+        # Nobody writes while it is looked at.
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(local_write.LOCK)
+            return local_check.faults(cursor)
+
+    def mend(self) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            local_check.mend(cursor)

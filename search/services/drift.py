@@ -45,6 +45,16 @@ def of(kind: DocumentType, progress: Callable[[int], None] = lambda _: None) -> 
     return again
 
 
+def faults_inside() -> list[str]:
+    """Return what is broken inside the index itself, in words."""
+    return list(provider().faults())
+
+
+def mend_inside() -> None:
+    """Make the index itself whole; then documents may be stale."""
+    provider().mend()
+
+
 def repair(kind: DocumentType, ids: Iterable[UUID]) -> indexing.Outcome:
     """Build the named objects anew, as the follower would."""
     return indexing.index(kind, ids)

@@ -258,6 +258,15 @@ def test_says_what_is_stored(provider):
     assert provider.counts()[KIND] == 3
 
 
+def test_is_whole_after_all_of_this(provider):
+    documents = [a(f"Red {number}", keys=(f"K{number}",)) for number in range(5)]
+    put(provider, *documents)
+    put(provider, *[replace(document, title="Blue") for document in documents[:3]], gone=[documents[4].id])
+    assert list(provider.faults()) == []
+    provider.mend()
+    assert ask(provider, "blue").total == 3
+
+
 def test_finds_any_text_that_a_document_can_hold(provider):
     odd = a(
         '<b>"Bold"</b> & \\ %s {x} $1',

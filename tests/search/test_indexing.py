@@ -284,3 +284,31 @@ def test_several_may_build_at_once_and_the_newest_wins():
     having = Counter(text for row in IndexedDocument.objects.all() for text in row.terms)
     assert dict(Term.objects.values_list("id", "documents")) == dict(having)
     assert Corpus.objects.get().documents == 30
+
+
+BREAKAGES = {
+    "DELETE FROM search_document WHERE title = 'Hope 1'": "entries of no document",
+    "DELETE FROM search_posting WHERE document = (SELECT min(key) FROM search_document)": "without all",
+    "UPDATE search_term SET documents = documents + 5": "words counted wrongly",
+    "INSERT INTO search_term (text, documents) VALUES ('unused', 3)": "words counted wrongly",
+    "UPDATE search_corpus SET total_length = 7": "totals counted wrongly",
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_check_sees_and_mends_what_was_broken_by_hand(breakage):
+    entity = factories.entity()
+    for number in range(3):
+        factories.customer(name=f"Hope {number}", billing_entity=entity, token=None)
+    index_everything()
+    assert drift.faults_inside() == []
+    with connection.cursor() as cursor:
+        cursor.execute(breakage)
+    assert BREAKAGES[breakage] in " ".join(drift.faults_inside())
+    with pytest.raises(SystemExit):
+        call_command("search_check", stdout=io.StringIO(), stderr=io.StringIO())
+    call_command("search_check", "--repair", stdout=io.StringIO(), stderr=io.StringIO())
+    call_command("search_check", stdout=io.StringIO(), stderr=io.StringIO())
+    assert drift.faults_inside() == []
+    assert titles("hope 1") == ["Hope 1"]

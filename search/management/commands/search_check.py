@@ -21,9 +21,9 @@ _SHOWN = 20
 
 class Command(BaseCommand):
     help = (
-        "Compare every document of the search index with what it would be if it were built now: missing, stale, or a "
-        "ghost of what is gone. While the follower is behind, what it has not read yet is reported too. "
-        "Exit codes: 0 all true (or repaired), 1 something differs."
+        "Compare every document of the search index with what it would be if it were built now (missing, stale, or a "
+        "ghost of what is gone), and look whether the index itself is whole. While the follower is behind, what it has "
+        "not read yet is reported too. Exit codes: 0 all true (or repaired), 1 something differs."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,6 +35,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(stderr=True, quiet=options["is_json"])
+        broken = drift.faults_inside()
+        if broken and options["repair"]:
+            drift.mend_inside()
         found: list[Drift] = []
         columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as progress:
@@ -44,15 +47,19 @@ class Command(BaseCommand):
                 if options["repair"] and one.ids:
                     drift.repair(kind, one.ids)
                 found.append(one)
-        self._print(found, is_json=options["is_json"], is_repaired=options["repair"])
-        if any(one.ids for one in found) and not options["repair"]:
+        self._print(found, broken, is_json=options["is_json"], is_repaired=options["repair"])
+        if (broken or any(one.ids for one in found)) and not options["repair"]:
             sys.exit(1)
 
-    def _print(self, found: list[Drift], *, is_json: bool, is_repaired: bool) -> None:
+    def _print(self, found: list[Drift], broken: list[str], *, is_json: bool, is_repaired: bool) -> None:
         behind = state().behind
         if is_json:
-            self.stdout.write(json.dumps({"behind": behind, "is_repaired": is_repaired, "types": _as_payload(found)}))
+            types = _as_payload(found)
+            told = {"behind": behind, "is_repaired": is_repaired, "index": broken, "types": types}
+            self.stdout.write(json.dumps(told))
             return
+        for fault in broken:
+            self.stdout.write(f"index: {fault}")
         for one in found:
             self.stdout.write(
                 f"{one.type}: {one.checked} checked, {len(one.missing)} missing, {len(one.stale)} stale, "

@@ -59,60 +59,60 @@ def _ask(term: str, limit: int) -> list[Finding]:
     return [Finding(f"Ask: {term}", "Answered from the help pages and from what you may see", url)]
 
 
-def urls(site: Site) -> list[URLPattern]:
-    """Return the addresses of the assistant's pages on the admin's site."""
+class Pages:
+    """The assistant's pages on one admin site."""
 
-    @require_GET
-    def page(request: HttpRequest) -> HttpResponse:
-        """The question box, and what one asked before."""
-        own = selectors.own(site.actor_of(request))
-        return render(request, "admin/assistant.html", _context(site, request) | {"latest": own[:_LATEST]})
+    def __init__(self, site: Site) -> None:
+        self.site = site
 
-    @require_POST
-    def ask(request: HttpRequest) -> HttpResponse:
-        """Keep the question and say how its answer is got: `stream` (an address), or `answer` where there is none."""
-        actor = site.actor_of(request)
+    def urls(self) -> list[URLPattern]:
+        """Return their addresses."""
+
+        def at_desk(view: View) -> Any:
+            return self.site.admin_view(_told(view))
+
+        return [
+            path("assistant/", self.site.admin_view(require_GET(self.page)), name="assistant"),
+            path("assistant/ask/", at_desk(require_POST(self.ask)), name="assistant_ask"),
+            path("assistant/<str:public_id>/", at_desk(require_GET(self.show)), name="assistant_show"),
+            path("assistant/<str:public_id>/answer/", at_desk(require_POST(self.answer)), name="assistant_answer"),
+            path("assistant/<str:public_id>/feedback/", at_desk(require_POST(self.rate)), name="assistant_feedback"),
+        ]
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        """Show the question box, and what one asked before."""
+        own = selectors.own(self.site.actor_of(request))
+        return render(request, "admin/assistant.html", _context(self.site, request) | {"latest": own[:_LATEST]})
+
+    def ask(self, request: HttpRequest) -> HttpResponse:
+        """Keep the question and say how its answer is got: `stream` (an address), or by `answer` where it is empty."""
+        actor, now = self.site.actor_of(request), clock.now()
         limits.check("ask", actor.principal)
-        now = clock.now()
-        question = questions.promise(
-            actor=actor, text=request.POST.get("question", ""), operation_key=f"admin:{new_id().hex}", now=now
-        )
+        text = request.POST.get("question", "")
+        question = questions.promise(actor=actor, text=text, operation_key=f"admin:{new_id().hex}", now=now)
         stream = ""
         if settings.STREAMS_URL:
             parameters = {"question_id": question.public_id}
             stream = tickets.issue(stream="ask", actor=actor, parameters=parameters, now=now).url
         return JsonResponse({"id": question.public_id, "stream": stream}, status=201)
 
-    @require_POST
-    def answer(request: HttpRequest, public_id: str) -> HttpResponse:
-        """Answer the question here and now."""
-        actor = site.actor_of(request)
+    def answer(self, request: HttpRequest, public_id: str) -> HttpResponse:
+        """Answer the question here and now; one that has its answer is shown."""
+        actor = self.site.actor_of(request)
         question = _own(actor, public_id)
         if question.is_open:
             question = questions.answer(actor=actor, question=question, now=clock.now())
         return JsonResponse(shown(question))
 
-    @require_GET
-    def show(request: HttpRequest, public_id: str) -> HttpResponse:
-        return JsonResponse(shown(_own(site.actor_of(request), public_id)))
+    def show(self, request: HttpRequest, public_id: str) -> HttpResponse:
+        return JsonResponse(shown(_own(self.site.actor_of(request), public_id)))
 
-    @require_POST
-    def feedback(request: HttpRequest, public_id: str) -> HttpResponse:
-        actor = site.actor_of(request)
+    def rate(self, request: HttpRequest, public_id: str) -> HttpResponse:
+        """Keep whether the answer helped."""
+        actor = self.site.actor_of(request)
         given = Feedback.HELPFUL if request.POST.get("feedback") == Feedback.HELPFUL else Feedback.NOT_HELPFUL
         question = questions.rate(actor=actor, question=_own(actor, public_id), feedback=given, now=clock.now())
         return JsonResponse(shown(question))
-
-    def at_desk(view: View) -> Any:
-        return site.admin_view(_told(view))
-
-    return [
-        path("assistant/", site.admin_view(page), name="assistant"),
-        path("assistant/ask/", at_desk(ask), name="assistant_ask"),
-        path("assistant/<str:public_id>/", at_desk(show), name="assistant_show"),
-        path("assistant/<str:public_id>/answer/", at_desk(answer), name="assistant_answer"),
-        path("assistant/<str:public_id>/feedback/", at_desk(feedback), name="assistant_feedback"),
-    ]
 
 
 def shown(question: Question) -> dict[str, Any]:

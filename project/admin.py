@@ -40,7 +40,7 @@ class CountinghouseAdminSite(UnfoldAdminSite):
             path("inbox/", self.admin_view(partial(inbox_view, self)), name="inbox"),
             path("find/", self.admin_view(self.find_view), name="find"),
             path("exports/<str:export_id>/", self.admin_view(partial(download_view, self)), name="export_download"),
-            *assistant.urls(self),
+            *assistant.Pages(self).urls(),
         ]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import html
 import math
 import re
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ _KEY_REASONS: Final = {
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 _known = outside.declare(outside.Provider("gemini", attempts=_ATTEMPTS, longest_wait=_LONGEST_PAUSE, max_concurrent=8))
+# Who asks without a stream holds up a thread of the web, of which there are two to four: most must stay free.
+_unheard = threading.BoundedSemaphore(2)
 
 
 @functools.lru_cache(maxsize=2)
@@ -119,9 +122,23 @@ class GeminiProvider:
         sent = len((prompts.SYSTEM + prompts.user_prompt(question, sources) + str(prompts.SCHEMA)).encode())
         return Usage(_ATTEMPTS * (sent + _FRAME), _ATTEMPTS * MOST_OUTPUT)
 
-    @outside.call(provider="gemini", operation="answer", is_repeatable=True, is_interrupted=True)
     def answer(self, question: str, sources: Sequence[Source], *, hear: Hear | None = None) -> Completion:
         """Ask the model; streamed when somebody listens. Raises as the port says."""
+        if hear is not None:
+            return self._ask(question, sources, hear)
+        if not _unheard.acquire(blocking=False):
+            raise outside.ProviderBusy(
+                "Other questions wait for their answers here. Ask for a stream, or ask again.",
+                provider=self.name,
+                headers={"Retry-After": "5"},
+            )
+        try:
+            return self._ask(question, sources, None)
+        finally:
+            _unheard.release()
+
+    @outside.call(provider="gemini", operation="answer", is_repeatable=True, is_interrupted=True)
+    def _ask(self, question: str, sources: Sequence[Source], hear: Hear | None) -> Completion:
         heard = Heard()
         with _our_errors(heard):
             for piece in self._pieces(question, sources, is_streamed=hear is not None):

@@ -34,6 +34,7 @@ from core.errors import (
     Forbidden,
     IdempotencyReused,
     InvalidInput,
+    InvalidTransition,
     NotFound,
     ProviderAnswerInvalid,
     RequestInProgress,
@@ -82,11 +83,14 @@ def promise(*, actor: Actor, text: str, operation_key: str, now: datetime) -> Qu
 
 @command("ai.question.answer", is_durable=True)
 def answer(*, actor: Actor, question: Question, now: datetime, hear: Hear | None = None) -> Question:
-    """Answer a question that waits for its stream, once. Raises and records as `ask`, NotFound for another's."""
+    """Answer a question that waits for its stream, or whose answer was lost. Raises and records as `ask`;
+    InvalidTransition for one that is answered or failed, NotFound for another's."""
     if not question.is_asked_by(actor):
         raise NotFound("There is no such question, or you may not see it.")
-    if question.status != Status.WAITING:
-        QUESTION.target(question, "ask")
+    if not question.is_open:
+        raise InvalidTransition(
+            current_status=question.status, command="answer", allowed_commands=question.allowed_commands
+        )
     return _carry_out(actor, question, now=now, hear=hear)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -224,6 +225,26 @@ def test_does_not_ask_again_when_the_line_drops_before_the_answer(google: Gemini
 def test_says_503_when_nobody_listens(google: Gemini, settings: Any) -> None:
     settings.GEMINI_BASE_URL = "http://127.0.0.1:9"
     refused(ProviderUnavailable)
+
+
+def test_leaves_room_for_other_requests_where_nobody_listens(google: Gemini) -> None:
+    google.answers(Reply(body=piece(ANSWER, "STOP", usage()), seconds=1.5, pieces=streamed(ANSWER)))
+    ask(lambda words: None)  # the client is loaded
+    found: list[str] = []
+
+    def run() -> None:
+        try:
+            found.append(ask().text)
+        except outside.ProviderBusy as error:
+            found.append(error.code)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert ask(lambda words: None).is_grounded  # a stream has places of its own
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == ["Five working days. [1]"] * 2 + ["provider_busy"] * 2
 
 
 def test_never_spends_more_than_its_bound(google: Gemini) -> None:

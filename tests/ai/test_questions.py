@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from accounts.models import Organization, User
 from ai import events
 from ai.costs import Price, Usage
-from ai.errors import AnswerBlocked, AnswerInvalid, AnswerLate, AnswerUnsupported, BudgetReached
+from ai.errors import (
+    AnswerBlocked,
+    AnswerInvalid,
+    AnswerLate,
+    AnswerUnsupported,
+    BudgetReached,
+    ProviderQuotaReached,
+)
 from ai.models import DailySpend, HelpPage, Question
 from ai.providers.base import Completion, Quote
 from ai.selectors import questions as selectors
@@ -225,6 +232,32 @@ def test_does_not_ask_twice_at_once(owner: User, actor_of: ActorOf, page: HelpPa
     Question.objects.filter(pk=waiting.pk).update(status="asking", lease_until=clock.now() + timedelta(minutes=1))
     with pytest.raises(RequestInProgress):
         ask(actor_of(owner), "Is it?", key="w")
+    waiting.refresh_from_db()
+    with pytest.raises(RequestInProgress):
+        questions.answer(actor=actor_of(owner), question=waiting, now=clock.now())
+
+
+def test_goes_on_under_the_same_key_after_whoever_asked_was_killed(
+    owner: User, actor_of: ActorOf, page: HelpPage
+) -> None:
+    left = questions.promise(
+        actor=actor_of(owner), text="How do I give money back?", operation_key="k", now=clock.now()
+    )
+    over = clock.now() - timedelta(seconds=1)
+    Question.objects.filter(pk=left.pk).update(status="asking", lease_until=over, attempt_count=1)
+    question = ask(actor_of(owner), key="k")
+    assert (question.pk, question.status, question.attempt_count) == (left.pk, "answered", 2)
+
+
+def test_does_not_ask_again_what_failed_by_a_stream(
+    owner: User, actor_of: ActorOf, page: HelpPage, google: Gemini
+) -> None:
+    google.answers(gemini.quota())
+    with pytest.raises(ProviderQuotaReached):
+        ask(actor_of(owner))
+    with pytest.raises(InvalidTransition):
+        questions.answer(actor=actor_of(owner), question=Question.objects.get(), now=clock.now())
+    assert len(google.asked) == 1
 
 
 def test_gives_up_a_stream_that_nobody_opened(owner: User, actor_of: ActorOf) -> None:

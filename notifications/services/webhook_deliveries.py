@@ -7,13 +7,14 @@ double the log. What a person should know (an endpoint disabled, a delivery give
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 
 from audit import record
 from audit.models import Event, Position
@@ -35,6 +36,11 @@ from notifications.states import SCHEDULE, AttemptOutcome, DeliveryStatus, Disab
 
 DELIVER: Final = "notifications.deliver_webhook"
 LONGEST_RETRY_AFTER: Final = timedelta(hours=24)
+# What becomes of a delivery; the rest of its row never changes.
+CHANGING: Final = (
+    *("status", "attempts", "attempts_made", "next_attempt_at", "job_id"),
+    *("last_outcome", "last_status_code", "finished_at"),
+)
 _JITTER: Final = 0.1
 _SECTIONS: Final = ("before", "after", "data")
 
@@ -189,19 +195,21 @@ def note_attempt(delivery: WebhookDelivery, answer: Answer, now: datetime) -> No
     )
     rows = WebhookEndpoint.objects.filter(pk=delivery.endpoint_id)
     if answer.is_delivered:
-        rows.update(last_duration_ms=milliseconds, failing_since=None, paused_until=None)
-    else:
+        rows.update(last_duration_ms=milliseconds, failing_since=None)
+    elif not delivery.is_test:
         rows.filter(failing_since=None).update(failing_since=now)
 
 
-def _settle(delivery: WebhookDelivery, job_id: UUID, decide: Any) -> WebhookDelivery | None:
+def _settle(
+    delivery: WebhookDelivery, job_id: UUID, decide: Callable[[WebhookDelivery], None]
+) -> WebhookDelivery | None:
     """Lock the delivery and let `decide` write, unless another job has it by now."""
     with transaction.atomic():
         locked = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
         if (locked.status, locked.job_id) != (DeliveryStatus.SENDING, job_id):
             return None
         decide(locked)
-        locked.save()
+        locked.save(update_fields=CHANGING)
         wake_after_commit()
     return locked
 
@@ -210,7 +218,7 @@ def _defer(delivery: WebhookDelivery, job_id: UUID, until: datetime) -> WebhookD
     """The endpoint is left alone for a moment; this was no attempt."""
 
     def wait(locked: WebhookDelivery) -> None:
-        WebhookEndpoint.objects.filter(pk=locked.endpoint_id).update(paused_until=until)
+        _pause(locked.endpoint_id, until)
         locked.status, locked.next_attempt_at, locked.job_id = DeliveryStatus.PENDING, until, None
 
     return _settle(delivery, job_id, wait)
@@ -234,9 +242,15 @@ def retry(delivery: WebhookDelivery, ended: datetime, retry_after: timedelta | N
     wait = SCHEDULE[delivery.attempts] * (1 + random.uniform(0, _JITTER))  # noqa: S311 - spreads load, hides nothing
     if retry_after is not None:
         asked = min(retry_after, LONGEST_RETRY_AFTER)
-        WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(paused_until=ended + asked)
+        _pause(delivery.endpoint_id, ended + asked)
         wait = max(wait, asked)
     delivery.status, delivery.job_id, delivery.next_attempt_at = DeliveryStatus.PENDING, None, ended + wait
+
+
+def _pause(endpoint_id: UUID, until: datetime) -> None:
+    """Leave the endpoint alone until that moment at least."""
+    is_sooner = Q(paused_until=None) | Q(paused_until__lt=until)
+    WebhookEndpoint.objects.filter(is_sooner, pk=endpoint_id).update(paused_until=until)
 
 
 def give_up(delivery: WebhookDelivery, ended: datetime) -> None:

@@ -16,7 +16,7 @@ from core.models import Job, JobState
 from core.relay import HeldLease, duty
 from notifications.models import WebhookDelivery, WebhookEndpoint
 from notifications.selectors import webhooks
-from notifications.services.webhook_deliveries import DELIVER, give_up, retry
+from notifications.services.webhook_deliveries import CHANGING, DELIVER, give_up, retry
 from notifications.states import SCHEDULE, DeliveryStatus
 
 FORGET_JOB: Final = "notifications.forget_old_webhooks"
@@ -98,7 +98,7 @@ def take_back(lease: HeldLease) -> int:
                 give_up(delivery, now)
             else:
                 retry(delivery, now)
-            delivery.save()
+            delivery.save(update_fields=CHANGING)
         stuck = WebhookDelivery.objects.filter(pk__in=webhooks.left_behind(), next_attempt_at=None)
         woken = stuck.filter(status=DeliveryStatus.PENDING).update(next_attempt_at=now)
     return len(rows) + woken

@@ -20,8 +20,8 @@ from core.actor import Actor, ActorType
 from core.events import Subject, catalogue
 from core.ids import new_id
 from core.models import Job
-from notifications.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
-from notifications.services import webhook_deliveries, webhook_dispatch, webhook_endpoints, webhook_replays
+from notifications.models import Notification, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from notifications.services import inbox, webhook_deliveries, webhook_dispatch, webhook_endpoints, webhook_replays
 from notifications.states import SCHEDULE
 from tests.billing import factories
 from tests.notifications.webhooks.conftest import statuses
@@ -279,6 +279,41 @@ def test_waits_as_long_as_it_is_asked_to(
     happens()
     run(now + timedelta(seconds=4))
     assert len(receiver.came) == (1 if least else 2), "nothing else is sent meanwhile either"
+
+
+def test_keeps_a_pause_that_is_longer(endpoint: Any, happens: Run, run: Run, receiver: Receiver) -> None:
+    asked = Says(429, {"Retry-After": "3600"})
+    receiver.answers = [asked, Says(204), Says(503, {"Retry-After": "60"}), Says(204)]
+    for _ in range(3):
+        happens()
+    now = run()
+    endpoint.refresh_from_db()
+    assert endpoint.paused_until >= now + timedelta(seconds=3600)
+    happens()
+    run(now + timedelta(seconds=600))
+    assert len(receiver.came) < 4
+
+
+def test_does_not_count_a_failed_test_as_days_of_failure(
+    endpoint: Any, receiver: Receiver, owner: Any, actor_of: Any
+) -> None:
+    receiver.answers = [Says(500), Says(204)]
+    tried = {"actor": actor_of(owner), "endpoint": endpoint, "now": clock.now()}
+    assert webhook_replays.send_test(operation_key="one", **tried).status == "failed"
+    endpoint.refresh_from_db()
+    assert endpoint.failing_since is None
+
+
+def test_tells_the_administrators_when_an_endpoint_is_disabled(
+    endpoint: Any, happens: Run, run: Run, receiver: Receiver, owner: Any, team_mate: Any
+) -> None:
+    receiver.answers = [Says(410)]
+    happens()
+    run()
+    inbox.tell_of(list(Event.objects.filter(type="notifications.webhook_endpoint.disabled")), now=clock.now())
+    (told,) = Notification.objects.filter(person=owner, kind="webhooks")
+    assert endpoint.shown_url in told.subject + told.text
+    assert not Notification.objects.filter(person=team_mate).exists()
 
 
 def test_keeps_the_beginning_of_an_answer_only(endpoint: Any, happens: Run, run: Run, receiver: Receiver) -> None:

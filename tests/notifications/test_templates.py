@@ -19,13 +19,16 @@ from billing.services import payments, refunds, renewals, subscriptions
 from core import clock, context, jobs
 from core.access import Role
 from core.actor import SYSTEM
-from core.events import Subject, catalogue, record
+from core.events import catalogue, record
+from core.exports import commands as exports
 from core.ids import new_id
 from core.jobs import job
 from core.jobs.registry import kinds
+from core.models import Export
 from notifications.models import Notification
 from notifications.selectors import inbox as selectors
-from notifications.states import KINDS, MailChoice
+from notifications.services import webhook_endpoints
+from notifications.states import KINDS, DisabledReason, MailChoice
 from notifications.templates import templates
 from tests.billing import factories
 from tests.cast import PASSWORD, new_person
@@ -67,7 +70,7 @@ def everything(staff) -> tuple[User, User]:
     _people(organization, mine, tom, eve)
     _security(olga)
     _money(organization)
-    _rest(organization, mine)
+    _rest(organization, mine, staff)
     return olga, staff
 
 
@@ -115,7 +118,7 @@ def _money(organization) -> None:
     subscriptions.cancel(actor=SYSTEM, subscription=running, at_period_end=False, reason=HOSTILE, now=clock.now())
 
 
-def _rest(organization, mine) -> None:
+def _rest(organization, mine, staff) -> None:
     def fail(run) -> None:
         raise RuntimeError(HOSTILE)
 
@@ -123,20 +126,21 @@ def _rest(organization, mine) -> None:
     jobs.enqueue("tests.fails", {}, actor=SYSTEM)
     jobs.drain()
     del kinds["tests.fails"]
-    with transaction.atomic():
-        record(
-            catalogue["core.export.completed"],
-            actor=mine,
-            subject=Subject("export", new_id()),
-            data={"name": f"Customers {HOSTILE}", "rows": 12, "url": "/admin/exports/1"},
-        )
-        record(
-            catalogue["notifications.webhook_endpoint.disabled"],
-            actor=SYSTEM,
-            subject=Subject("webhookendpoint", new_id(), organization.pk),
-            after={"is_enabled": False, "disabled_reason": "failing"},
-            data={"url": f"https://hooks.example/{HOSTILE}"},
-        )
+    endpoint, _ = webhook_endpoints.create(
+        actor=mine,
+        organization=organization,
+        url="https://hooks.example/x",
+        event_types=["billing.*"],
+        description=HOSTILE,
+        now=clock.now(),
+    )
+    webhook_endpoints.disable(actor=SYSTEM, endpoint=endpoint, reason=DisabledReason.FAILING, now=clock.now())
+    asker = actor_of_user(staff)
+    export = Export.objects.create(
+        request_key="one", requested_by_id=asker.id, listing="billing.customer", title=f"Customers {HOSTILE}",
+        columns=["name"], format="csv",
+    )  # fmt: skip
+    exports.complete(actor=asker, export=export, written=exports.Written("key", 12, 345, "0" * 64), now=clock.now())
 
 
 def test_renders_each_of_a_real_event(everything, strict, follow, wants) -> None:

@@ -29,9 +29,17 @@ class Readable:
 
 
 def own(actor: Actor) -> QuerySet[Notification]:
-    """Return what stands in the actor's own inbox, also what is put away; nothing for keys and the system."""
+    """Return what stands in the actor's own inbox and is still theirs to read, also what is put away; nothing for keys
+    and the system."""
     rows = Notification.objects.filter(is_in_inbox=True)
-    return rows.filter(still_theirs(), person_id=actor.id) if is_person(actor) else rows.none()
+    if not is_person(actor) or actor.id is None:
+        return rows.none()
+    mine = rows.filter(person_id=actor.id)
+    if actor.is_staff:
+        return mine
+    # As `still_theirs`, of one person whose organisations are looked up once.
+    organizations = Membership.objects.filter(user_id=actor.id).values("organization_id")
+    return mine.filter(_open_to_members(Q(organization__in=organizations)))
 
 
 def is_person(actor: Actor) -> bool:
@@ -43,8 +51,12 @@ def still_theirs() -> Q:
     """Return the condition under which a person may (still) read what they were told: what speaks of an organisation is
     for its members and for staff, and who left it keeps that news alone; what is for staff is for staff."""
     belongs = Membership.objects.filter(user_id=OuterRef("person_id"), organization_id=OuterRef("organization_id"))
+    return Q(person__is_staff=True) | _open_to_members(Q(Exists(belongs)))
+
+
+def _open_to_members(belongs: Q) -> Q:
     is_for_all = ~Q(kind__in=[kind.name for kind in KINDS.values() if kind.is_for_staff])
-    return Q(person__is_staff=True) | is_for_all & (Q(organization=None) | Q(template=_LEFT) | Q(Exists(belongs)))
+    return is_for_all & (Q(organization=None) | Q(template=_LEFT) | belongs)
 
 
 def concerned(rows: Iterable[Notification]) -> list[Notification]:

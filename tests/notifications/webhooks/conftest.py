@@ -91,6 +91,17 @@ def run() -> Callable[..., datetime]:
     return work
 
 
+@pytest.fixture
+def calm(_valkey: Any) -> Callable[[], None]:
+    """Forget what the breakers know: these tests turn the clock, and breakers go by the real one."""
+
+    def forget() -> None:
+        _valkey.flushdb()
+        WebhookEndpoint.objects.update(paused_until=None)
+
+    return forget
+
+
 def statuses() -> list[str]:
     return list(WebhookDelivery.objects.order_by("position", "id").values_list("status", flat=True))
 

@@ -28,6 +28,7 @@ from audit.models import Event, Position
 from billing.models import Customer, Invoice, InvoiceLine, Payment, Subscription
 from billing.services import payments, renewals
 from core.actor import SYSTEM
+from search.selectors.state import state
 from tests.cast import PASSWORD
 from tests.support import browser
 from tests.support.processes import Processes
@@ -173,6 +174,9 @@ def test_is_helping_one_customer_at_the_desk(processes: Processes, staff: User, 
     import_into(processes, file)
     web = processes.web()
     bill("7590-VHVEG")
+    processes.relay().wait_until(
+        lambda: state().behind == 0 and state().documents["customer"] == expected.good, "the index", patience=300
+    )
     total = f"${Decimal(expected.minor) / 100:,.2f}"
 
     def way(page: Any, picture: browser.Picture) -> None:

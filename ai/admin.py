@@ -7,7 +7,6 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, URLPattern, path, reverse
@@ -183,7 +182,5 @@ def _told(view: View) -> View:
             told = {"code": error.code, "detail": error.detail}
             words = error.extra.get("provider_message")
             return JsonResponse(told | ({"provider_message": words} if words else {}), status=error.status)
-        except PermissionDenied:
-            return JsonResponse({"code": "forbidden", "detail": "You may not do this."}, status=403)
 
     return run

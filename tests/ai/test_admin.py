@@ -14,6 +14,7 @@ from ai.models import HelpPage, Question
 from core import palette
 from search.documents import document_types
 from search.services import indexing
+from tests.billing import factories
 from tests.support import browser
 from tests.support.browser import sign_in
 from tests.support.gemini import Gemini, quota
@@ -59,6 +60,21 @@ def test_answers_with_links_to_what_it_cites(desk: Client, page: HelpPage) -> No
     assert shown["citations"][0]["link"] == "/help/how-to/refund"
     rated = desk.post(f"/admin/assistant/{promised.json()['id']}/feedback/", {"feedback": "helpful"})
     assert rated.json()["feedback"] == "helpful"
+
+
+@pytest.mark.django_db
+def test_leads_to_the_page_of_a_record(desk: Client, staff: User, actor_of: Any) -> None:
+    customer = factories.customer(name="Quokka Corp")
+    indexing.index(document_types["customer"], [customer.pk])
+    shown = desk.post(f"/admin/assistant/{asked(desk, 'Who is Quokka Corp?').json()['id']}/answer/").json()
+    assert shown["citations"][0]["link"] == f"/admin/billing/customer/{customer.pk}/change/"
+    assert desk.get(f"/admin/assistant/{shown['id']}/").json() == shown
+
+
+@pytest.mark.django_db
+def test_says_on_the_page_what_is_set_wrongly(desk: Client, settings: Any) -> None:
+    settings.AI_PROVIDER = "gemini"
+    assert "GEMINI_API_KEY is not set." in desk.get("/admin/assistant/").content.decode()
 
 
 @pytest.mark.django_db

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from accounts.models import User
+from accounts.services import api_keys
 from ai.models import HelpPage, Question
+from core import clock
 from core.ids import new_id
 from search.documents import document_types
 from search.services import indexing
@@ -87,6 +89,23 @@ def test_takes_feedback(api: Any, owner: User) -> None:
     reply = client.post(f"/api/v1/ai/questions/{asked['id']}/feedback", {"feedback": "helpful", "note": "Yes."})
     assert reply.status_code == 200, reply.content
     assert (reply.json()["feedback"], reply.json()["feedback_note"]) == ("helpful", "Yes.")
+
+
+def test_answers_a_key_within_its_scopes(api: Any, owner: User, organization: Any, actor_of: Any) -> None:
+    def key(scope: str) -> Any:
+        made = api_keys.create(
+            actor=actor_of(owner), organization=organization, name="robot", scopes=(scope,), now=clock.now()
+        )
+        return api().carry(made[1])
+
+    robot = key("ai.question.ask")
+    asked = robot.post(ASK, MONEY)
+    assert asked.status_code == 200, asked.content
+    assert [row["id"] for row in robot.get("/api/v1/ai/questions").json()["data"]] == [asked.json()["id"]]
+    other = key("billing.invoice.view")
+    assert other.post(ASK, MONEY).status_code == 403
+    assert other.get("/api/v1/ai/questions").status_code == 403
+    assert key("ai.*").get("/api/v1/ai/questions").json()["data"] == []  # another key's questions are not its own
 
 
 def test_has_a_limit_of_its_own(api: Any, owner: User) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from ai import providers
 from ai.costs import Usage
@@ -20,7 +27,7 @@ from ai.errors import (
     RequestRejected,
     spent_on,
 )
-from ai.prompts import SYSTEM
+from ai.prompts import SCHEMA, SYSTEM
 from ai.providers.base import Completion, Hear, Quote, Source
 from core import outside
 from core.errors import AppError, ProviderMisconfigured, ProviderUnavailable
@@ -59,6 +66,8 @@ def test_sends_passages_as_data_and_offers_no_tools(google: Gemini) -> None:
     assert asked.body["systemInstruction"]["parts"][0]["text"] == SYSTEM
     assert asked.prompt["passages"][1] == {"passage": 2, "title": "Plans", "text": "Plans renew each month."}
     assert asked.body["generationConfig"]["responseMimeType"] == "application/json"
+    assert asked.body["generationConfig"]["responseJsonSchema"] == SCHEMA
+    assert asked.body["generationConfig"]["maxOutputTokens"] == 4096
     assert "tools" not in asked.body
     assert "toolConfig" not in asked.body
 
@@ -225,6 +234,28 @@ def test_does_not_ask_again_when_the_line_drops_before_the_answer(google: Gemini
 def test_says_503_when_nobody_listens(google: Gemini, settings: Any) -> None:
     settings.GEMINI_BASE_URL = "http://127.0.0.1:9"
     refused(ProviderUnavailable)
+
+
+def test_names_the_setting_of_an_address_with_anothers_certificate(
+    google: Gemini, settings: Any, tmp_path: Path
+) -> None:
+    with Gemini(another_certificate(tmp_path)) as server:
+        settings.GEMINI_BASE_URL = server.url
+        error = refused(ProviderMisconfigured)
+        assert error.extra["setting"] == "GEMINI_BASE_URL"
+        assert not server.asked
+
+
+def another_certificate(folder: Path) -> Path:
+    """Return a file with a key and a certificate that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody.else.example")])
+    today = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    signed = made.not_valid_before(today).not_valid_after(today + timedelta(days=1)).sign(key, hashes.SHA256())
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "other.pem").write_bytes(private + signed.public_bytes(Encoding.PEM))
+    return folder / "other.pem"
 
 
 def test_leaves_room_for_other_requests_where_nobody_listens(google: Gemini) -> None:

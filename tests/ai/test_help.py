@@ -96,6 +96,12 @@ def test_leads_only_to_pages_and_pictures_that_are_there() -> None:
 
 
 @pytest.mark.django_db
+def test_lists_all_pages() -> None:
+    content = Client().get("/help/").content.decode()
+    assert all(f'href="/help/{page}"' in content for page in markdown.pages())
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     "page", ["nothing", "../manage", "..%2Fmanage.py", "images/../../manage.py", "how-to/refund.md", "images/"]
 )

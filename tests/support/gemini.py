@@ -8,11 +8,13 @@ does next is set by `next`: a function from the request's body to a `Reply`.
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 MODEL = "gemini-test"
@@ -128,13 +130,18 @@ def quoting(body: dict[str, Any]) -> Reply:
 class Gemini:
     """The server. Use it as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        """With `certificate` (a file with key and certificate) it speaks TLS."""
         self.next: Callable[[dict[str, Any]], Reply] = quoting
         self.asked: list[Asked] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hung up
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     def answers(self, *replies: Reply) -> None:
         """Answer with these, one after the other; the last one for ever."""

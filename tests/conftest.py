@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -27,6 +28,10 @@ from tests.cast import (  # noqa: F401
 from tests.settings import SERVERS
 from tests.support import database
 from tests.support.processes import Processes
+
+# A slow machine is no fault of the code: examples have no time-out of their own.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 _reset: database.Reset | None = None
 

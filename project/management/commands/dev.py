@@ -92,7 +92,7 @@ def fresh_metrics_folder() -> Path:
     """Return an empty folder in which the processes count together (PROMETHEUS_MULTIPROC_DIR)."""
     folder: Path = settings.BASE_DIR / ".countinghouse" / "metrics"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

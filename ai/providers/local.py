@@ -2,7 +2,7 @@
 
 Sentences are ranked by BM25 (Robertson and Zaragoza, The probabilistic relevance framework, 2009) among the sentences
 of the passages; words of a passage's title count half. When no sentence shares more than half of the question's words
-it says that it found nothing. Code (lines set in by four blanks) is never quoted.
+it says that it found nothing. Code (lines set in by four blanks, commands after a $) is never quoted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _SENTENCES: Final = 3
 _LONGEST: Final = 400
 # A stop before a small letter belongs to an abbreviation: "Acme Inc. over $49.00" goes on.
 _SENTENCE = re.compile(r"[^\n]+?(?:[.!?](?=\s+[^a-z\s]|\s*$)|(?=\n|$))")
+_CODE = re.compile(r"^ {4}|^\$ |\\$")  # a passage may begin within the first line, so that its blanks are gone
 _HAS_LETTER = re.compile(r"[^\W_]")
 
 
@@ -79,8 +80,7 @@ def _sentences(sources: Sequence[Source]) -> Iterator[Sentence]:
         title = frozenset(word.stem for word in words(source.title))
         for place, match in enumerate(_SENTENCE.finditer(source.text)):
             text = match[0].strip()
-            is_code = match[0].startswith("    ")
-            if _HAS_LETTER.search(text) and len(text) <= _LONGEST and not is_code:
+            if _HAS_LETTER.search(text) and len(text) <= _LONGEST and not _CODE.search(match[0]):
                 yield Sentence(number, place, text, Counter(word.stem for word in words(text)), title)
 
 

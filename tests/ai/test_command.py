@@ -125,3 +125,8 @@ def test_quotes_no_code_and_nothing_beside_the_point() -> None:
     assert provider.answer("Which command gets a token?", [source]).is_grounded is False
     assert provider.answer("How many minutes do tokens live?", [source]).text == "Tokens live fifteen minutes. [1]"
     assert provider.answer("", [source]).is_grounded is False
+    begins_with_code = Source(
+        "Asking", "$ curl http://localhost/ask \\\n    -d question\nA question is asked by a POST."
+    )
+    asked = provider.answer("How is a question asked by curl?", [begins_with_code])
+    assert asked.text == "A question is asked by a POST. [1]"

@@ -48,8 +48,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(_payload(question), ensure_ascii=False))
             return
         self.stdout.write("\n")
-        for citation in question.citations:
-            self.stdout.write(f"[{citation['number']}] {citation['title']}  {citation['url']}")
+        for line in dict.fromkeys(f"[{one['number']}] {one['title']}  {one['url']}" for one in question.citations):
+            self.stdout.write(line)
         self.stdout.write(
             f"{question.provider} ({question.model}), {question.latency_ms} ms, {question.tokens_in} tokens in, "
             f"{question.tokens_out} out, {question.cost_micro} millionths of {question.currency}"

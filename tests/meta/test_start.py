@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 CPU_SECONDS = 2.5
 VENDOR_SDKS = (
     "google.genai",
+    "httpcore2",
     "elasticsearch",
     "django_elasticsearch_dsl",
     "openfga_sdk",

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from notifications.providers import addresses, webhook_http
+from notifications.providers import addresses, checked_http, webhook_http
 from notifications.providers.webhook_http import Answer
 from tests.support.receiver import Receiver, Says
 
@@ -256,13 +256,13 @@ def test_wants_the_certificate_of_the_name(
     context.sni_callback = lambda _socket, name, _context: shown.append(name)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    webhook_http._tls.cache_clear()
+    checked_http._tls.cache_clear()
     names(monkeypatch, "127.0.0.1")
     receiver = Receiver(tls=context)
     try:
         assert send(f"https://{asked}:{receiver.port}/").outcome == outcome
     finally:
         receiver.close()
-        webhook_http._tls.cache_clear()
+        checked_http._tls.cache_clear()
     assert shown == [asked]
     assert bool(receiver.came) is (outcome == "delivered")

@@ -8,7 +8,9 @@ WEBHOOK_ENDPOINT_VIEW = Permission("notifications.webhook_endpoint.view", "See w
 WEBHOOK_ENDPOINT_MANAGE = Permission(
     "notifications.webhook_endpoint.manage", "Set up, change, test, disable and remove webhook endpoints.", ADMINS
 )
-WEBHOOK_DELIVERY_VIEW = Permission("notifications.webhook_delivery.view", "See what was sent by webhook.", ADMINS)
+WEBHOOK_DELIVERY_VIEW = Permission(
+    "notifications.webhook_delivery.view", "See what was sent by webhook, personal fields too.", ADMINS
+)
 WEBHOOK_DELIVERY_REPLAY = Permission("notifications.webhook_delivery.replay", "Send webhooks again.", ADMINS)
 
 MAIL_RESEND = Permission("notifications.mail.resend", "Send an e-mail again.")

@@ -46,7 +46,11 @@ class _Follower(Generic[K]):
     def has_room(self) -> bool:
         return len(self.pending) < _MOST_PENDING
 
-    def hand(self, found: Sequence[tuple[int, Message]]) -> None:
+    def hand(self, found: Sequence[tuple[int, Message]], behind: int) -> None:
+        """Take what was found behind a position. Who stood before that position (it came, or had no room, while the
+        query ran) takes nothing: rows in between would be missing. It is looked for in the next round."""
+        if self.position < behind:
+            return
         for position, message in found:
             if position > self.position and self.has_room:
                 self.pending.append(message)
@@ -77,10 +81,9 @@ class Feed(Generic[K]):
             try:
                 while True:
                     while follower.pending:
-                        was_full = not follower.has_room
                         yield follower.pending.popleft()
-                        if was_full:
-                            self._look(key)
+                        if len(follower.pending) == _MOST_PENDING // 2:
+                            self._look(key)  # it may have been full, and has room again
                     follower.ring.clear()
                     await follower.ring.wait()
             finally:
@@ -142,6 +145,6 @@ class Feed(Generic[K]):
             return
         for key, rows in found.items():
             for each in list(self._followers.get(key, ())):
-                each.hand(rows)
+                each.hand(rows, behind[key])
         if found:
             self._dirty |= set(behind)  # there may be another page, with rows of any of them

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from dataclasses import replace
 from uuid import UUID
 
@@ -121,9 +120,8 @@ class House:
                     async with asyncio.timeout(settings.STREAMS_RECHECK_SECONDS):
                         await self._look.wait()
                 self._look.clear()
-                began = time.monotonic()
                 await self._review_once()
-                await asyncio.sleep(max(0.0, _CALM_SECONDS - (time.monotonic() - began)))
+                await asyncio.sleep(_CALM_SECONDS)
 
     async def _review_once(self) -> None:
         entries = {key: (each.entry.proof, each.entry.basis) for key, each in self._open.items()}
@@ -131,9 +129,12 @@ class House:
             return
         try:
             fallen = await threads.entries.run(tickets.review, entries, clock.now())
-        except (DatabaseError, InterfaceError) as fault:
+        except Exception as fault:
             # Whoever reads learns nothing new meanwhile either: every message comes from the database.
-            log.warning("streams.not_reviewed", open=len(entries), fault=str(fault).strip()[:200])
+            is_known = isinstance(fault, DatabaseError | InterfaceError)
+            report = log.warning if is_known else log.exception
+            report("streams.not_reviewed", open=len(entries), fault=str(fault).strip()[:200])
+            self._look.set()
             return
         for key in fallen & self._open.keys():
             self._open[key].close(End.ACCESS_CHANGED)

@@ -129,7 +129,7 @@ def configuration(*, is_json: bool, level: str = "INFO") -> dict[str, Any]:
 # What a person at a terminal has no use for as long as all is well.
 _NOT_FOR_PEOPLE = frozenset({"request_id", "trace_id"})
 _LONGEST_FOR_PEOPLE = 160
-_OURS = frozenset({"access", "core", "audit", "accounts", "billing", "project"})
+_OURS = frozenset({"access", "streams", "core", "audit", "accounts", "billing", "project"})
 
 
 def _for_people(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

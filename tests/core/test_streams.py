@@ -18,8 +18,8 @@ import pytest
 from django.db import connection
 
 from accounts.actors import actor_of_user
-from accounts.models import Session, User
-from accounts.services import memberships, sessions
+from accounts.models import ApiKey, Session, User
+from accounts.services import api_keys, memberships, sessions
 from accounts.states import EndedReason
 from core import clock, health, streams
 from core.access import Role
@@ -29,6 +29,8 @@ from core.models import StreamTicket
 from core.relay import HeldLease
 from core.relay.retention import forget_old_stream_tickets
 from core.streams import registry, tickets
+from core.streams.standing import Proof, standing_of
+from tests.meta.company import key_of
 from tests.support.events import Events
 from tests.support.processes import Processes, Web
 
@@ -151,22 +153,17 @@ class TestStream:
     def test_is_counted_exactly_while_it_is_open(self, house: Web, opened: Open, api: Any, owner: User) -> None:
         client = api(owner)
 
-        def gauge() -> float:
-            with urllib.request.urlopen(f"{house.url}/metrics") as reply:
-                lines = reply.read().decode().splitlines()
-            return next(float(x.split()[-1]) for x in lines if x.startswith('streams_open{stream="tests.silent"}'))
-
-        eventually(lambda: gauge() == 0, "an empty house")
+        eventually(lambda: _open_streams(house) == 0, "an empty house")
         found = [opened(client, "tests.silent") for _ in range(3)]
-        eventually(lambda: gauge() == 3, "three open streams")
+        eventually(lambda: _open_streams(house) == 3, "three open streams")
         for each in found:
             each.close()
-        eventually(lambda: gauge() == 0, "their end")
+        eventually(lambda: _open_streams(house) == 0, "their end")
         eventually(lambda: not StreamTicket.objects.filter(seen_at__isnull=False, ended_at=None).exists(), "their rows")
 
 
 class TestTicket:
-    def test_opens_once(self, opened: Open, api: Any, owner: User) -> None:
+    def test_opens_once(self, house: Web, opened: Open, api: Any, owner: User) -> None:
         url = ticket(api(owner), "tests.silent")
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: Events(url), range(8)))
@@ -176,6 +173,7 @@ class TestTicket:
         assert refused.reply.headers["WWW-Authenticate"] == "Bearer"
         for each in found:
             each.close()
+        assert url.partition("ticket=")[2] not in house.text, "it stands in no log"
 
     def test_is_kept_as_a_hash_only(self, opened: Open, api: Any, owner: User) -> None:
         token = ticket(api(owner), "tests.silent").partition("ticket=")[2]
@@ -274,6 +272,40 @@ class TestReaders:
         (last,) = stream.rest()
         assert last.data == {"reason": "access_changed"}
 
+    @pytest.mark.parametrize("what", ["revoked", "rotated", "expired"])
+    def test_are_sent_away_when_their_key_is_no_more_what_it_was(
+        self, what: str, opened: Open, api: Any, owner: User, organization: Any
+    ) -> None:
+        key, text = key_of(organization, owner)
+        stream, other = opened(api().carry(text), "tests.silent"), opened(api(owner), "tests.silent")
+        actor, now = actor_of_user(owner), clock.now()
+        if what == "revoked":
+            api_keys.revoke(actor=actor, api_key=key, now=now)
+        elif what == "rotated":
+            api_keys.rotate(actor=actor, api_key=key, now=now)
+        else:
+            ApiKey.objects.filter(pk=key.pk).update(expires_at=now)
+        (last,) = stream.rest()
+        assert last.data == {"reason": "access_changed"}
+        assert other.reply.readline(), "the person goes on"
+
+    def test_are_sent_away_when_they_are_deactivated(self, opened: Open, api: Any, owner: User) -> None:
+        stream = opened(api(owner), "tests.silent")
+        User.objects.filter(pk=owner.pk).update(is_active=False)
+        assert stream.rest()[-1].data == {"reason": "access_changed"}
+
+    @pytest.mark.parametrize("count", [5, 50])
+    def test_are_asked_for_all_at_once(
+        self, count: int, organization: Any, owner: User, django_assert_num_queries: Any
+    ) -> None:
+        people = User.objects.bulk_create([User(email=f"{number}@x.example") for number in range(count)])
+        proofs = [Proof("user", person.pk) for person in people]
+        proofs += [Proof("api_key", key_of(organization, owner)[0].pk) for _ in range(3)]
+        gone = [Proof("user", new_id()), Proof("user", owner.pk, new_id()), Proof("api_key", new_id())]
+        with django_assert_num_queries(2):
+            found = standing_of([*proofs, *gone], clock.now())
+        assert set(found) == set(proofs)
+
     def test_are_sent_away_when_their_role_changes(
         self, opened: Open, api: Any, team_mate: User, organization: Any
     ) -> None:
@@ -288,6 +320,23 @@ class TestReaders:
         eventually(lambda: _ended(owner, house, "slow"), "the end", 30)
         assert _memory(house) - memory < 30e6
         stream.close()
+
+
+def _open_streams(house: Web) -> float:
+    """Return the figure of silent streams; -1 when who is asked dies at that moment."""
+    try:
+        with urllib.request.urlopen(f"{house.url}/metrics", timeout=5) as reply:
+            lines = reply.read().decode().splitlines()
+    except OSError:
+        return -1
+    return next(float(line.split()[-1]) for line in lines if line.startswith('streams_open{stream="tests.silent"}'))
+
+
+def _is_let_in(url: str) -> bool:
+    try:
+        return Events(url).status == 200
+    except OSError:
+        return False
 
 
 def _ended(person: User, house: Web, reason: str) -> bool:
@@ -369,22 +418,17 @@ class TestProcess:
         settings.STREAMS_URL, settings.RATE_LIMIT_SCALE = house.url, 1e6
         client = api(owner)
 
-        def gauge() -> float:
-            with urllib.request.urlopen(f"{house.url}/metrics") as reply:
-                lines = reply.read().decode().splitlines()
-            return next(float(x.split()[-1]) for x in lines if x.startswith('streams_open{stream="tests.silent"}'))
-
         found = [Events(ticket(client, "tests.silent")) for _ in range(14)]
         assert sorted(each.status for each in found) == [200] * 10 + [429] * 4
-        assert gauge() == 10
+        assert _open_streams(house) == 10
         workers = [psutil.Process(pid) for pid in house.children]
         sizes = [
             sum(each.laddr.port == int(house.url.split(":")[-1]) for each in one.net_connections()) for one in workers
         ]
         workers[sizes.index(max(sizes))].kill()
-        eventually(lambda: gauge() < 10, "what is left")
+        eventually(lambda: 0 <= _open_streams(house) < 10, "what is left")
         # What the dead one served counts no more after two and a half rounds.
-        eventually(lambda: Events(ticket(client, "tests.silent")).status == 200, "a free place", 30)
+        eventually(lambda: _is_let_in(ticket(client, "tests.silent")), "a free place", 30)
 
     def test_goes_on_when_the_database_was_away(
         self, house: Web, opened: Open, api: Any, owner: User, owner_connection: Any

@@ -17,6 +17,7 @@ from core import clock
 from core.actor import SYSTEM
 from core.ids import new_id
 from notifications.models import Notification
+from notifications.selectors import changes
 from notifications.services import inbox
 from tests.cast import Api
 from tests.core.conftest import OwnValkey, own_valkey  # noqa: F401 - a fixture
@@ -205,6 +206,19 @@ class TestResuming:
         assert [one.data["subject"] for one in found] == ["slow", "quick"]
         assert [one.id for one in found] == ["1", "2"]
 
+    def test_brings_a_long_absence_page_by_page_also_to_a_slow_reader(
+        self, reading: Any, owner: User, stranger: User
+    ) -> None:
+        Notification.objects.bulk_create([row_for(person) for _ in range(1300) for person in (owner, stranger)])
+        quick, slow, other = reading(owner, "0"), reading(owner, "200"), reading(stranger, "0")
+        for stream in (quick, slow, other):
+            ready(stream)
+        assert [int(one.id or 0) for one in quick.take(1300)] == list(range(1, 1301))
+        tell(owner, "last")
+        assert quick.take(1)[0].data["subject"] == "last"
+        assert [int(one.id or 0) for one in slow.take(1101)] == list(range(201, 1302))
+        assert [int(one.id or 0) for one in other.take(1300)] == list(range(1, 1301))
+
     def test_begins_anew_behind_a_position_that_was_never_reached(self, reading: Any, owner: User) -> None:
         tell(owner)
         stream = reading(owner, "1000")
@@ -268,6 +282,17 @@ def test_stays_open_while_the_database_is_away_and_goes_on_where_it_stood(
         connection.close()
         tell(owner, f"news {number}")
     assert [one.data["subject"] for one in stream.take(5)] == [f"news {number}" for number in range(5)]
+
+
+@pytest.mark.parametrize("count", [5, 50])
+def test_asks_once_for_all_readers(count: int, django_assert_num_queries: Any) -> None:
+    people = User.objects.bulk_create([User(email=f"{number}@x.example") for number in range(count)])
+    Notification.objects.bulk_create([row_for(person) for person in people])
+    with django_assert_num_queries(1):
+        found = changes.behind({person.pk: 0 for person in people})
+    assert {key: [one.row.position for one in rows] for key, rows in found.items()} == {
+        person.pk: [1] for person in people
+    }
 
 
 class TestWithoutValkey:

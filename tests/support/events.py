@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,8 +38,10 @@ class Events:
 
     def next(self) -> Received | None:
         """Return the next message, None when the stream has ended. Raises TimeoutError when none comes in time."""
-        found = Received()
+        found, deadline = Received(), time.monotonic() + self.patience
         while True:
+            if time.monotonic() > deadline:  # heartbeats alone are no message
+                raise TimeoutError(f"No message within {self.patience} s, {self.heartbeats} heartbeats.")
             line = self.reply.readline()
             if not line:
                 return None

@@ -30,8 +30,8 @@ class ContextMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         meta = request.META
-        sent_id = REQUEST_ID.fullmatch(meta.get("HTTP_XREQUEST_ID", ""))
-        trace = TRACEPARENT.fullmatch(meta.get("HTTPTRACEPARENT", ""))
+        sent_id = REQUEST_ID.fullmatch(meta.get("HTTP_X_REQUEST_ID", ""))
+        trace = TRACEPARENT.fullmatch(meta.get("HTTP_TRACEPARENT", ""))
         request_id = sent_id[0] if sent_id else new_id().hex
         made = context.Context(
             source="api" if is_for_api(request) else "admin",

@@ -23,7 +23,7 @@ from core.api.pagination import CursorPage
 from core.api.replies import Reply, moment
 from core.api.requests import Request
 from core.api.viewsets import EntityViewSet
-from core.models import entities_by_prefix, entities_by_type
+from core.models import entities_by_prefix, entities_by_type, with_public_ids
 
 
 class NamedSerializer(serializers.Serializer):  # type: ignore[type-arg]  # not subscriptable at run time
@@ -149,9 +149,9 @@ def _document(item: Readable) -> dict[str, Any]:
         "on_behalf_of": behalf,
         "organization_id": _public("organization", event.organization_id),
         "subject": _named(event.subject_type, event.subject_id),
-        "before": item.before,
-        "after": item.after,
-        "data": item.data,
+        "before": with_public_ids(item.before),
+        "after": with_public_ids(item.after),
+        "data": with_public_ids(item.data),
         "context": item.context,
         "command_id": str(event.command_id) if event.command_id else None,
         "hidden": list(item.hidden),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.models.base import AdminSubmission, AppendOnly, Entity, entities_by_prefix, entities_by_type
+from core.models.base import AdminSubmission, AppendOnly, Entity, entities_by_prefix, entities_by_type, with_public_ids
 from core.models.cache import MissedInvalidation
 from core.models.exports import Export, ExportFormat
 from core.models.idempotency import IdempotencyKey, IdempotencyState
@@ -30,4 +30,5 @@ __all__ = [
     "WorkerMark",
     "entities_by_prefix",
     "entities_by_type",
+    "with_public_ids",
 ]

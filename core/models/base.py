@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, Self
+from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -64,6 +65,24 @@ class Entity(models.Model):
             if getattr(row, relation.attname) == getattr(self, relation.attname):
                 relation.set_cached_value(row, relation.get_cached_value(self))
         return row
+
+
+def with_public_ids(value: Any, name: str = "") -> Any:
+    """Return JSON in which members that name an object (`invoice_id`, `default_payment_method_id`) hold its public id,
+    by which the API knows it. What names no kind of ours stays."""
+    if isinstance(value, dict):
+        return {member: with_public_ids(inner, member) for member, inner in value.items()}
+    if isinstance(value, list):
+        return [with_public_ids(inner, name.removesuffix("s")) for inner in value]
+    if not isinstance(value, str) or not name.endswith("_id"):
+        return value
+    words = name.removesuffix("_id").split("_")
+    kinds = (entities_by_type.get("".join(words[first:])) for first in range(len(words)))
+    kind = next(filter(None, kinds), None)
+    try:
+        return ids.encode(kind.id_prefix, UUID(value)) if kind is not None else value
+    except ValueError:
+        return value
 
 
 class AppendOnly(models.Model):

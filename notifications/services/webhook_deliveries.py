@@ -23,7 +23,7 @@ from core import ids, personal
 from core.actor import SYSTEM, ActorType
 from core.api.replies import encode, moment
 from core.breaker import Breaker, Open
-from core.models import entities_by_type
+from core.models import entities_by_type, with_public_ids
 from core.relay.wake import wake_after_commit
 from core.telemetry import metrics
 from notifications import events
@@ -95,10 +95,10 @@ def _delivery(event: Event, endpoint: WebhookEndpoint, position: int) -> Webhook
 
 
 def payload_of(event: Event) -> dict[str, Any]:
-    """Return what an organisation is told of an event: what happened to what, and the values before and after. Left
-    out are who did it and from where, a reason that staff gave, and personal fields of persons who are not the
-    organisation's (they read null). The others stay encrypted until the moment of sending."""
-    sections = {name: _without_others(getattr(event, name)) for name in _SECTIONS}
+    """Return what an organisation is told of an event: what happened to what, and the values before and after, with
+    public ids. Left out are who did it and from where, a reason that staff gave, and personal fields of persons who
+    are not the organisation's (they read null). The others stay encrypted until the moment of sending."""
+    sections = {name: with_public_ids(_without_others(getattr(event, name))) for name in _SECTIONS}
     if event.actor_type == ActorType.STAFF and sections["data"]:
         sections["data"] = {name: value for name, value in sections["data"].items() if name != "reason"}
     return {

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import ids
+from core.models import with_public_ids
 
 
 @given(st.uuids())
@@ -69,3 +70,29 @@ def test_bounds_a_moment_from_below(moment: datetime) -> None:
     bound = ids.lowest_id(moment)
     assert bound.version == 7
     assert timedelta(0) <= moment - ids.moment_of(bound) < timedelta(milliseconds=2)
+
+
+def test_shows_what_names_an_object_by_its_public_id() -> None:
+    key, unknown = UUID(int=7), str(UUID(int=8))
+    shown = with_public_ids(
+        {
+            "invoice_id": str(key),
+            "default_payment_method_id": str(key),
+            "invoice_ids": [str(key)],
+            "nested": {"customer_id": str(key), "customer_name": unknown},
+            "command_id": unknown,
+            "price_id": "not a key",
+            "user_id": None,
+            "amount_minor": 7,
+        }
+    )
+    assert shown == {
+        "invoice_id": ids.encode("inv", key),
+        "default_payment_method_id": ids.encode("pm", key),
+        "invoice_ids": [ids.encode("inv", key)],
+        "nested": {"customer_id": ids.encode("cus", key), "customer_name": unknown},
+        "command_id": unknown,
+        "price_id": "not a key",
+        "user_id": None,
+        "amount_minor": 7,
+    }

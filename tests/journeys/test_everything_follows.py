@@ -176,6 +176,7 @@ def _is_sent_once_it_can_be(
     assert first.id == second.id
     body = _verified(endpoint, second)
     assert body["data"]["subject"] == {"type": "payment", "id": payment["id"]}, body
+    assert body["data"]["data"]["customer_id"] == payment["customer_id"]
     assert second.at - first.at >= 3
 
     def delivered() -> Any:

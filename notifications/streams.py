@@ -43,9 +43,9 @@ async def notifications(reader: Reader) -> AsyncIterator[Message]:
         yield message
 
 
-def _read(positions: Mapping[UUID, int]) -> dict[UUID, list[tuple[int, Message]]]:
+def _read(positions: Mapping[UUID, int]) -> dict[UUID, list[tuple[int, Message | None]]]:
     return {
-        person_id: [(one.row.position, _message(one)) for one in rows]
+        person_id: [(position, None if one is None else _message(one)) for position, one in rows]
         for person_id, rows in changes.behind(positions).items()
     }
 

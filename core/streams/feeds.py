@@ -24,7 +24,8 @@ from core.streams.messages import Message
 from core.streams.waking import ears
 
 K = TypeVar("K", bound=Hashable)
-Read: TypeAlias = Callable[[Mapping[K, int]], Mapping[K, Sequence[tuple[int, Message]]]]
+Row: TypeAlias = tuple[int, Message | None]
+Read: TypeAlias = Callable[[Mapping[K, int]], Mapping[K, Sequence[Row]]]
 
 _MOST_PENDING = 500
 _REST_AFTER_FAULT = 1.0
@@ -46,21 +47,23 @@ class _Follower(Generic[K]):
     def has_room(self) -> bool:
         return len(self.pending) < _MOST_PENDING
 
-    def hand(self, found: Sequence[tuple[int, Message]], behind: int) -> None:
+    def hand(self, found: Sequence[Row], behind: int) -> None:
         """Take what was found behind a position. Who stood before that position (it came, or had no room, while the
         query ran) takes nothing: rows in between would be missing. It is looked for in the next round."""
         if self.position < behind:
             return
         for position, message in found:
             if position > self.position and self.has_room:
-                self.pending.append(message)
                 self.position = position
+                if message is not None:
+                    self.pending.append(message)
         if self.pending:
             self.ring.set()
 
 
 class Feed(Generic[K]):
-    """`read({key: position})` returns, by one query, what lies behind each position, in order and a page at most.
+    """`read({key: position})` returns, by one query, what lies behind each position, in order and a page at most; None
+    in place of a message moves the position on and tells nothing (a row that the reader may not see any more).
     `channel(key)` is what is woken for it. Seconds between polls: `every` while wake-ups arrive, `alone` while not."""
 
     def __init__(self, read: Read[K], *, channel: Callable[[K], str], every: float = 5.0, alone: float = 1.0) -> None:

@@ -29,12 +29,17 @@ def position_of(person_id: UUID) -> int:
     return InboxPosition.objects.filter(pk=person_id).values_list("last", flat=True).first() or 0
 
 
-def behind(positions: Mapping[UUID, int]) -> dict[UUID, list[Readable]]:
-    """Return, for each person, the rows that changed behind their position, in order; 500 altogether at most. One
-    query for all of them, and one for keys when words hold something personal. A row that changed twice comes once, as
-    it stands now."""
+def behind(positions: Mapping[UUID, int]) -> dict[UUID, list[tuple[int, Readable | None]]]:
+    """Return, for each person, the rows that changed behind their position, in order; 500 altogether at most. None
+    stands for a row that is not theirs to read any more: its position is passed all the same.
+
+    One query for all of them, one for what they may still read, and one for keys when words hold something personal. A
+    row that changed twice comes once, as it stands now.
+    """
     people, after = list(positions), list(positions.values())
-    found: dict[UUID, list[Readable]] = {}
-    for one in readable(concerned(Notification.objects.raw(_BEHIND, [people, after]))):
-        found.setdefault(one.row.person_id, []).append(one)
+    rows = list(Notification.objects.raw(_BEHIND, [people, after]))
+    shown = {one.row.pk: one for one in readable(concerned(rows))} if rows else {}
+    found: dict[UUID, list[tuple[int, Readable | None]]] = {}
+    for row in rows:
+        found.setdefault(row.person_id, []).append((row.position, shown.get(row.pk)))
     return found

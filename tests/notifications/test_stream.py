@@ -219,6 +219,19 @@ class TestResuming:
         assert [int(one.id or 0) for one in slow.take(1101)] == list(range(201, 1302))
         assert [int(one.id or 0) for one in other.take(1300)] == list(range(1, 1301))
 
+    def test_passes_by_what_is_not_theirs_to_read_any_more(
+        self, reading: Any, team_mate: User, organization: Any
+    ) -> None:
+        news = [row_for(team_mate, "of an organisation that was left") for _ in range(700)]
+        for row in news:
+            row.organization = organization
+        Notification.objects.bulk_create([*news, row_for(team_mate, "for oneself")])
+        organization.memberships.filter(user=team_mate).delete()
+        stream = reading(team_mate, "0")
+        ready(stream)
+        (only,) = stream.take(1)
+        assert (only.id, only.data["subject"]) == ("701", "for oneself")
+
     def test_begins_anew_behind_a_position_that_was_never_reached(self, reading: Any, owner: User) -> None:
         tell(owner)
         stream = reading(owner, "1000")
@@ -288,11 +301,13 @@ def test_stays_open_while_the_database_is_away_and_goes_on_where_it_stood(
 def test_asks_once_for_all_readers(count: int, django_assert_num_queries: Any) -> None:
     people = User.objects.bulk_create([User(email=f"{number}@x.example") for number in range(count)])
     Notification.objects.bulk_create([row_for(person) for person in people])
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         found = changes.behind({person.pk: 0 for person in people})
-    assert {key: [one.row.position for one in rows] for key, rows in found.items()} == {
+    assert {key: [position for position, _ in rows] for key, rows in found.items()} == {
         person.pk: [1] for person in people
     }
+    with django_assert_num_queries(1):
+        assert changes.behind({person.pk: 1 for person in people}) == {}
 
 
 class TestWithoutValkey:

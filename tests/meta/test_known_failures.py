@@ -55,7 +55,7 @@ BUILT: dict[str, list[str]] = {
         "tests/core/test_relay.py::test_keeps_the_next_one_out_until_what_is_written_has_committed",
         "tests/core/test_relay.py::test_make_the_job_once_also_when_the_moment_is_taken_twice",
         "tests/audit/test_sealing.py::test_refuses_to_seal_without_the_lease",
-        "tests/notifications/webhooks/test_webhook_deliveries.py::test_writes_nothing_for_a_job_that_has_been_replaced",
+        "tests/notifications/webhooks/test_webhook_dispatch.py::test_writes_nothing_for_a_job_that_has_been_replaced",
         "tests/admin/test_exports.py::test_leaves_no_file_when_another_worker_has_the_job",
         "tests/faults/test_export_killed.py::test_ends_with_one_file_and_one_event_when_the_worker_dies_in_the_middle",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
 import shutil
 import tempfile
@@ -15,9 +16,11 @@ from typing import Any
 from django.core.files import File
 from django.core.files.storage import Storage, storages
 
+from core.health import Finding, Status, probe
 from core.models import Export
 
 _BLOCK = 1 << 20
+_LOW_BYTES = 1 << 30
 
 
 def storage() -> Storage:
@@ -65,3 +68,18 @@ def digest(path: Path) -> str:
         while block := content.read(_BLOCK):
             found.update(block)
     return found.hexdigest()
+
+
+@probe("files")
+def is_well() -> Finding:
+    """Whether the product can write where its files lie, and how much room there is."""
+    location = getattr(storage(), "location", "")
+    if not location:
+        return Finding(detail="not on this machine")
+    path = Path(location)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(path, os.W_OK | os.X_OK):
+        return Finding(Status.FAILED, "FILES_ROOT cannot be written.", {"path": location})
+    free = shutil.disk_usage(path).free
+    inner = {"path": location, "free_gb": round(free / 1e9, 1)}
+    return Finding(Status.WARNING, "Little room is left.", inner) if free < _LOW_BYTES else Finding(inner=inner)

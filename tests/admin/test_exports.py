@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from accounts.models import User
 from audit.models import Event
 from billing.models import Customer
-from core import clock, jobs
+from core import clock, health, jobs
 from core.actor import SYSTEM
 from core.admin.html import admin_url
 from core.context import Context, use
@@ -541,6 +541,14 @@ def test_offers_the_button_on_every_list_with_its_filters(desk: Client):
         assert f'href="{form_address(name)}"' in page, name
     page = desk.get(reverse(f"admin:{CUSTOMERS}_changelist") + "?currency=USD").content.decode()
     assert form_address(CUSTOMERS, "?currency=USD") in page
+
+
+def test_tells_health_when_its_files_have_no_place(tmp_path: Path):
+    assert files.is_well().status == "ok"
+    root = Path(files.storage().location)
+    root.rmdir()
+    root.write_text("in the way")
+    assert health.ask(["files"], max_age=0)["files"].status == "failed"
 
 
 # --- how much it takes -----------------------------------------------------------------------------------------------

@@ -230,6 +230,7 @@ from accounts.permissions.models import (  # noqa: E402
     PermissionModel,
     PermissionNode,
     PermissionStore,
+    RelationChange,
     RelationTuple,
 )
 
@@ -238,5 +239,6 @@ __all__ = [
     "PermissionModel",
     "PermissionNode",
     "PermissionStore",
+    "RelationChange",
     "RelationTuple",
 ]

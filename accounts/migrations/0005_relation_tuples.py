@@ -5,6 +5,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
+from core.migration_operations import AppendOnlyTriggers
+
 
 class Migration(migrations.Migration):
 
@@ -60,6 +62,7 @@ class Migration(migrations.Migration):
                 ('subject_relation', models.TextField(blank=True)),
                 ('condition', models.TextField(blank=True)),
                 ('target', models.IntegerField(null=True)),
+                ('subjects', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, help_text="kinds of subjects it can lead to: 'user', 'group#member'", size=None)),
                 ('model', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, to='accounts.permissionmodel')),
             ],
             options={
@@ -86,4 +89,25 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('store', 'object_type', 'object_id', 'relation', 'subject_type', 'subject_relation', 'subject_id'), name='accounts_tuple_is_unique')],
             },
         ),
+        migrations.CreateModel(
+            name='RelationChange',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('store_id', models.BigIntegerField()),
+                ('operation', models.CharField(choices=[('write', 'Write'), ('delete', 'Delete')], max_length=6)),
+                ('object_type', models.TextField()),
+                ('object_id', models.TextField()),
+                ('relation', models.TextField()),
+                ('subject_type', models.TextField()),
+                ('subject_id', models.TextField()),
+                ('subject_relation', models.TextField(blank=True, default='')),
+                ('condition', models.TextField(blank=True, default='')),
+                ('context', models.JSONField(null=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+            ],
+            options={
+                'indexes': [models.Index(fields=['store_id', 'object_type', 'id'], name='accounts_change_by_type')],
+            },
+        ),
+        AppendOnlyTriggers("accounts_relationchange"),
     ]

@@ -7,4 +7,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("accounts", "0005_relation_tuples")]
 
-    operations = [MakeEngine("79b289c7db25")]
+    operations = [MakeEngine("2bbeb1c20a9e")]

@@ -9,7 +9,7 @@ over the graph of nodes, a level at a time, and only `and` and `but not` are que
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from accounts.permissions.language.model import (
@@ -38,7 +38,8 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One step from `node`; see `Kind`. `target` is the node it leads to."""
+    """One step from `node`; see `Kind`. `target` is the node it leads to, `subjects` are the kinds of subjects (`user`,
+    `group#member`) that can be met by it."""
 
     node: int
     kind: Kind
@@ -48,6 +49,7 @@ class Hop:
     subject_relation: str = ""
     condition: str = ""
     target: int | None = None
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,15 @@ class Node:
 @dataclass(slots=True)
 class Program:
     """A compiled model. `relations` leads from (type, relation) to its node, `reached` says what each node can lead to
-    and `regions` what it leads to over tuples alone (itself included in both)."""
+    and `regions` what it leads to over tuples alone (itself included in both), `subjects` the kinds of
+    subjects that can be among those of each node."""
 
     nodes: list[Node] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
     relations: dict[tuple[str, str], int] = field(default_factory=dict)
     reached: dict[int, frozenset[int]] = field(default_factory=dict)
     regions: dict[int, frozenset[int]] = field(default_factory=dict)
+    subjects: dict[int, frozenset[str]] = field(default_factory=dict)
     conditional: frozenset[int] = frozenset()  # nodes from which a condition can be met
     circular: frozenset[int] = frozenset()  # operators that lead back to themselves
 
@@ -191,9 +195,29 @@ def _close(program: Program) -> None:
                 over_tuples[hop.node].add(hop.target)
     program.reached = {start: _closure(onward, {start}) for start in onward}
     program.regions = {start: _closure(over_tuples, {start}) for start in over_tuples}
+    met: dict[int, set[str]] = {node.number: set() for node in program.nodes}
+    for hop in program.hops:
+        if hop.kind in (Kind.SUBJECT, Kind.EVERYBODY, Kind.SELF):
+            met[hop.node].add(subject_kind(hop.subject_type, hop.subject_relation))
+    program.subjects = {
+        start: frozenset(kind for number in reached for kind in met[number])
+        for start, reached in program.reached.items()
+    }
+    program.hops = [replace(hop, subjects=_subjects(program, hop)) for hop in program.hops]
     program.circular = frozenset(
         node.number for node in program.nodes if node.operator and node.number in _closure(onward, onward[node.number])
     )
+
+
+def subject_kind(subject_type: str, relation: str) -> str:
+    """`user`, or `group#member`."""
+    return f"{subject_type}#{relation}" if relation else subject_type
+
+
+def _subjects(program: Program, hop: Hop) -> tuple[str, ...]:
+    if hop.target is None:
+        return (subject_kind(hop.subject_type, hop.subject_relation),)
+    return tuple(sorted(program.subjects[hop.target]))
 
 
 def _closure(onward: Mapping[int, set[int]], start: set[int]) -> frozenset[int]:

@@ -94,6 +94,17 @@ def check(condition: Condition) -> Fault | None:
     return None
 
 
+def check_context(condition: Condition, context: Mapping[str, Any]) -> None:
+    """Raise ValueError when a tuple's context names a parameter that the condition has not, or a value that its
+    parameter does not take."""
+    for name, value in context.items():
+        kind = condition.parameters.get(name)
+        if kind is None:
+            known = ", ".join(sorted(condition.parameters))
+            raise ValueError(f"the condition '{condition.name}' has no parameter '{name}'; it has {known}")
+        _convert(name, kind, kind, value)
+
+
 def _in_cidr() -> cel.FunctionDecl:
     """`ip.in_cidr("10.0.0.0/8")`, which OpenFGA adds to CEL."""
     from cel_expr_python import cel

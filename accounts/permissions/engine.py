@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 
-from accounts.permissions import conditions, tuples
-from accounts.permissions.compiler import Program, compile_model
+from accounts.permissions import conditions, tuples, writes
+from accounts.permissions.compiler import Program, compile_model, subject_kind
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
 from accounts.permissions.language.model import Model
@@ -23,9 +23,9 @@ from accounts.permissions.models import (
     PermissionModel,
     PermissionNode,
     PermissionStore,
-    RelationTuple,
 )
 from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
 Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
 _NO_VALUE, _TOO_COMPLEX = 4, 5
@@ -97,7 +97,10 @@ class Engine:
         node = self._node(wanted.type, relation, Code.VALIDATION, Code.VALIDATION)
         self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
         question = self._question(given, context)
-        truth = self._truth(question, node, "permission_conditions", [node, wanted.id])
+        kind = subject_kind(asker.type, asker.relation)
+        if kind not in self.program.subjects[node]:
+            return False
+        truth = self._truth(question, node, "permission_conditions", [node, wanted.id, kind])
         more = f"'{{}}', 0, {self.program.has_operators(node)}"
         rows = self._rows(
             question, "permission_check", [node, wanted.id, asker.type, asker.id, asker.relation], truth, more
@@ -113,6 +116,8 @@ class Engine:
         node = self._node(of_type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
         self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
         question = self._question(given, context)
+        if subject_kind(asker.type, asker.relation) not in self.program.subjects[node]:
+            return []
         values = [sorted(self.program.reached[node]), asker.type, asker.id, asker.relation]
         truth = self._truth(question, node, "permission_conditions_back", values)
         # Where a condition has no value the answer may hang on it, or not: only a check of each object can tell.
@@ -130,21 +135,21 @@ class Engine:
         of_type, _, of_relation = kind.partition("#")
         self._check_subject(Subject(of_type, "", of_relation), Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
         question = self._question(given, context)
-        truth = self._truth(question, node, "permission_conditions", [node, wanted.id])
+        if kind not in self.program.subjects[node]:
+            return []
+        truth = self._truth(question, node, "permission_conditions", [node, wanted.id, kind])
         found = self._rows(question, "permission_subjects", [node, wanted.id, of_type, of_relation], truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
 
     # tuples
 
-    def write(self, written: Sequence[Tuple]) -> int:
-        """Store tuples and return how many were not there before. Raises Refused (2027) and stores nothing when the
-        model does not allow one."""
-        for one in written:
-            tuples.check(self.model, one, Code.INVALID_TUPLE)
-        rows = [RelationTuple(store_id=self.store_id, **one.row()) for one in written]
-        before = RelationTuple.objects.filter(store_id=self.store_id).count()
-        RelationTuple.objects.bulk_create(rows, ignore_conflicts=True)
-        return RelationTuple.objects.filter(store_id=self.store_id).count() - before
+    def write(self, written: Sequence[Tuple], on_duplicate: OnDuplicate = "ignore") -> list[Outcome]:
+        """Store tuples, all or none; see `writes.write`."""
+        return writes.write(self.store_id, self.model, written, on_duplicate)
+
+    def delete(self, deleted: Sequence[Tuple], on_missing: OnMissing = "ignore") -> list[Outcome]:
+        """Delete tuples, all or none; see `writes.delete`."""
+        return writes.delete(self.store_id, deleted, on_missing)
 
     def allows(self, one: Tuple) -> bool:
         """Whether the model allows a tuple: one that it does not is stale, and every question ignores it."""

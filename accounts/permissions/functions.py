@@ -3,8 +3,9 @@
 Each exists twice: `…` reads stored tuples, `…_given` also those of the request (`given`, a JSON array of rows).
 
 Answers are small numbers, so that they combine as Kleene's logic asks: 0 no, 1 yes, 2 no because the question led back
-to itself, 4 a condition could not be evaluated, 5 too complex. `truth` says what each condition came to, by
-`permission_condition_key`; a key that is missing is false, a `truth` of NULL takes every condition for true.
+to itself through a `but not`, 4 a condition could not be evaluated, 5 too complex. `truth` says what each condition
+came to, by `permission_condition_key`; a key that is missing is false, a `truth` of NULL takes every condition for
+true.
 
 A walk goes a level at a time: all hops of a frontier are one statement, so its cost grows with the depth and not with
 the number of nodes. Arrays remember what was seen; each statement has one generic plan of index probes.
@@ -38,6 +39,9 @@ _SETTINGS = "SET search_path = public, pg_temp SET plan_cache_mode = force_gener
 _TRUTH = """CASE WHEN t.condition = '' OR truth IS NULL THEN 1
                 ELSE COALESCE((truth ->> permission_condition_key(t.condition, t.context))::integer, 0) END"""
 
+# What is asked about, as hops name what they lead to: `user`, `group#member`.
+_KEY = "key text := s_type || CASE s_relation WHEN '' THEN '' ELSE '#' || s_relation END;"
+
 # What can be reached from a node over tuples. `steps` counts them: a circle ends there too, at the latest.
 _REACH = """
             SELECT start, start_object, depth
@@ -45,6 +49,7 @@ _REACH = """
             SELECT h.target, t.subject_id, r.steps + 1
             FROM reach r
             JOIN accounts_permissionhop h ON h.model_id = m AND h.node = r.node AND h.kind IN (2, 3)
+                AND key = ANY(h.subjects)
             JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = r.object
                 AND t.relation = h.relation AND t.subject_type = h.subject_type
                 AND t.subject_relation = h.subject_relation AND t.condition = h.condition
@@ -62,6 +67,7 @@ CREATE OR REPLACE FUNCTION permission_check{suffix}(
     truth jsonb, given jsonb, path text[], depth integer, has_operators boolean
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
+    {key}
     found integer;
 BEGIN
     IF truth @? '$.* ? (@ == 4)' THEN
@@ -108,6 +114,7 @@ CREATE OR REPLACE FUNCTION permission_operators{suffix}(
     truth jsonb, given jsonb, path text[], depth integer
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
+    {key}
     one record;
     part integer;
     answer integer := 0;
@@ -117,6 +124,7 @@ BEGIN
         SELECT h.target AS node, f.object, min(f.steps) AS steps
         FROM reach f
         JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+            AND key = ANY(h.subjects)
         GROUP BY h.target, f.object ORDER BY 3
     LOOP
         part := permission_operator{suffix}(st, m, one.node, one.object, s_type, s_id, s_relation, truth, given, path,
@@ -135,6 +143,7 @@ CREATE OR REPLACE FUNCTION permission_check_by_level{suffix}(
     truth jsonb, given jsonb, path text[], depth integer
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
+    {key}
     nodes integer[] := ARRAY[start];
     objects text[] := ARRAY[start_object];
     seen_nodes integer[] := nodes;
@@ -171,7 +180,8 @@ BEGIN
 
         SELECT array_agg(h.target), array_agg(f.object) INTO found_nodes, found_objects
         FROM unnest(nodes, objects) AS f(node, object)
-        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4;
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+            AND key = ANY(h.subjects);
         IF found_nodes IS NOT NULL THEN
             waiting_nodes := waiting_nodes || found_nodes;
             waiting_objects := waiting_objects || found_objects;
@@ -185,6 +195,7 @@ BEGIN
             SELECT DISTINCT h.target, t.subject_id AS object, {truth} AS value
             FROM unnest(nodes, objects) AS f(node, object)
             JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (2, 3)
+                AND key = ANY(h.subjects)
             JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
                 AND t.relation = h.relation AND t.subject_type = h.subject_type
                 AND t.subject_relation = h.subject_relation AND t.condition = h.condition
@@ -216,6 +227,9 @@ BEGIN
 END $engine$;
 """
 
+# `path` are the operators that are being answered, each with '-' behind it where what `but not` takes away is asked.
+# An operator that leads back to itself adds nothing: that is a no. Through a `but not` it would be what it is not: then
+# there is no right answer, and the question itself (2) answers no.
 _OPERATOR = """
 CREATE OR REPLACE FUNCTION permission_operator{suffix}(
     st bigint, m bigint, node integer, object text, s_type text, s_id text, s_relation text,
@@ -229,12 +243,14 @@ DECLARE
     one integer;
     answer integer := 1;
 BEGIN
-    IF key = ANY(path) THEN RETURN 2; END IF;
+    IF key = ANY(path) THEN
+        RETURN CASE WHEN '-' = ANY(path[array_position(path, key) :]) THEN 2 ELSE 0 END;
+    END IF;
     SELECT n.operator, n.operands, n.nested INTO sign, parts, nested
     FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
     FOR i IN 1 .. cardinality(parts) LOOP
         one := permission_check{suffix}(st, m, parts[i], object, s_type, s_id, s_relation, truth, given,
-            path || key, depth, nested[i]);
+            CASE WHEN sign = '-' AND i = 2 THEN path || ARRAY[key, '-'] ELSE path || key END, depth, nested[i]);
         IF sign = '-' AND i = 2 THEN
             IF one IN (1, 2) THEN RETURN CASE one WHEN 1 THEN 0 ELSE 2 END; END IF;
         ELSIF one IN (0, 2) THEN
@@ -246,9 +262,10 @@ BEGIN
 END $engine$;
 """
 
+# Where a walk comes to. What lies behind an operator is not exact: check it. A condition without a value ends it.
 _WALK = """
 CREATE OR REPLACE FUNCTION permission_walk{suffix}(
-    st bigint, m bigint, start integer, start_object text, truth jsonb, given jsonb, depth integer
+    st bigint, m bigint, start integer, start_object text, key text, truth jsonb, given jsonb, depth integer
 ) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE {settings} AS $engine$
 #variable_conflict use_column
 DECLARE
@@ -268,19 +285,21 @@ BEGIN
             SELECT h.target AS node, t.subject_id AS object, f.is_exact, {truth} AS value, 1 AS step
             FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
             JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (2, 3)
+                AND key = ANY(h.subjects)
             JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
                 AND t.relation = h.relation AND t.subject_type = h.subject_type
                 AND t.subject_relation = h.subject_relation AND t.condition = h.condition
-            WHERE t.subject_id <> '*'
+            WHERE t.subject_id <> '*' AND {truth} > 0
             UNION
             SELECT part.node, f.object, false, 1, 0
             FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
             JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+                AND key = ANY(h.subjects)
             JOIN accounts_permissionnode o ON o.model_id = m AND o.number = h.target
             CROSS JOIN unnest(o.operands) WITH ORDINALITY AS part(node, place)
             WHERE o.operator = '&' OR part.place = 1 OR truth IS NULL
         ) n
-        WHERE n.value > 0 AND NOT EXISTS (
+        WHERE NOT EXISTS (
             SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
             WHERE s.node = n.node AND s.object = n.object AND s.is_exact = n.is_exact
         );
@@ -297,6 +316,7 @@ BEGIN
 END $engine$;
 """
 
+# From where a subject is reached. What lies behind an operator or a condition without a value is not exact.
 _WALK_BACK = """
 CREATE OR REPLACE FUNCTION permission_walk_back{suffix}(
     st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, truth jsonb, given jsonb,
@@ -310,10 +330,9 @@ DECLARE
     seen_nodes integer[];
     seen_objects text[];
     seen_exact boolean[];
-    worst integer;
 BEGIN
-    SELECT array_agg(n.node), array_agg(n.object), array_agg(true), max(n.value)
-    INTO nodes, objects, exact, worst
+    SELECT array_agg(n.node), array_agg(n.object), array_agg(n.value = 1)
+    INTO nodes, objects, exact
     FROM (
         SELECT h.node, t.object_id AS object, {truth} AS value
         FROM accounts_permissionhop h
@@ -331,34 +350,33 @@ BEGIN
         SELECT s.node, s.object, 1 FROM unnest(seed_nodes, seed_objects) AS s(node, object)
     ) n
     WHERE n.value > 0;
-    IF worst > 1 THEN RETURN QUERY SELECT -worst, NULL, true; RETURN; END IF;
     seen_nodes := nodes;
     seen_objects := objects;
     seen_exact := exact;
     WHILE nodes IS NOT NULL LOOP
-        SELECT array_agg(n.node), array_agg(n.object), array_agg(n.is_exact), max(n.value)
-        INTO nodes, objects, exact, worst
+        SELECT array_agg(n.node), array_agg(n.object), array_agg(n.is_exact)
+        INTO nodes, objects, exact
         FROM (
-            SELECT h.node, t.object_id AS object, f.is_exact, {truth} AS value
+            SELECT h.node, t.object_id AS object, f.is_exact AND {truth} = 1 AS is_exact
             FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
             JOIN accounts_permissionhop h ON h.model_id = m AND h.target = f.node AND h.kind IN (2, 3)
                 AND h.node = ANY(relevant)
             JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = f.object
                 AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
                 AND t.relation = h.relation AND t.condition = h.condition
+            WHERE {truth} > 0
             UNION
-            SELECT h.node, f.object, false, 1
+            SELECT h.node, f.object, false
             FROM unnest(nodes, objects, exact) AS f(node, object, is_exact)
             JOIN accounts_permissionnode o ON o.model_id = m AND o.operator <> '' AND o.number = ANY(relevant)
                 AND (o.operands[1] = f.node OR (truth IS NULL AND f.node = ANY(o.operands)))
             JOIN accounts_permissionhop h ON h.model_id = m AND h.target = o.number AND h.kind = 4
                 AND h.node = ANY(relevant)
         ) n
-        WHERE n.value > 0 AND NOT EXISTS (
+        WHERE NOT EXISTS (
             SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
             WHERE s.node = n.node AND s.object = n.object AND s.is_exact = n.is_exact
         );
-        IF worst > 1 THEN RETURN QUERY SELECT -worst, NULL, true; RETURN; END IF;
         seen_nodes := seen_nodes || nodes;
         seen_objects := seen_objects || objects;
         seen_exact := seen_exact || exact;
@@ -371,11 +389,12 @@ END $engine$;
 # What conditions a walk can meet, with the context stored beside each.
 _CONDITIONS = """
 CREATE OR REPLACE FUNCTION permission_conditions{suffix}(
-    st bigint, m bigint, start integer, start_object text, given jsonb
-) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
+    st bigint, m bigint, start integer, start_object text, key text, given jsonb
+) RETURNS TABLE (condition_key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
-    FROM permission_walk{suffix}(st, m, start, start_object, NULL, given, -1000) w
+    FROM permission_walk{suffix}(st, m, start, start_object, key, NULL, given, -1000) w
     JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind < 4 AND h.condition <> ''
+        AND key = ANY(h.subjects)
     JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
         AND t.relation = h.relation AND t.subject_type = h.subject_type
         AND t.subject_relation = h.subject_relation AND t.condition = h.condition
@@ -383,7 +402,7 @@ $engine$;
 
 CREATE OR REPLACE FUNCTION permission_conditions_back{suffix}(
     st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, given jsonb
-) RETURNS TABLE (key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
+) RETURNS TABLE (condition_key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
     FROM accounts_permissionhop h
     JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id IN (s_id, '*')
@@ -474,10 +493,6 @@ CREATE OR REPLACE FUNCTION permission_objects{suffix}(
         st, m, start, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END
     FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
     WHERE NOT is_layered AND w.node = start GROUP BY w.object
-    UNION ALL
-    SELECT NULL, -w.node
-    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
-    WHERE NOT is_layered AND w.node < 0
     ORDER BY 1
 $engine$;
 """
@@ -487,7 +502,8 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb
 ) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
     WITH walked AS MATERIALIZED (
-        SELECT * FROM permission_walk{suffix}(st, m, start, start_object, truth, given, 0)
+        SELECT * FROM permission_walk{suffix}(st, m, start, start_object,
+            s_type || CASE s_relation WHEN '' THEN '' ELSE '#' || s_relation END, truth, given, 0)
     ), met AS (
         SELECT t.subject_id, w.is_exact, {truth} AS value
         FROM walked w
@@ -497,6 +513,7 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
             AND t.relation = h.relation AND t.subject_type = h.subject_type
             AND t.subject_relation = h.subject_relation AND t.condition = h.condition
             AND (t.subject_id = '*') = (h.kind = 1)
+        WHERE {truth} > 0
         UNION ALL
         SELECT w.object, w.is_exact, 1
         FROM walked w
@@ -509,7 +526,7 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
         WHEN bool_or(NOT met.is_exact) THEN permission_check{suffix}(
             st, m, start, start_object, s_type, met.subject_id, s_relation, truth, given, '{{}}', 0, true)
         ELSE max(met.value) END
-    FROM met WHERE met.value > 0 GROUP BY met.subject_id
+    FROM met GROUP BY met.subject_id
     UNION ALL
     SELECT NULL, -w.node FROM walked w WHERE w.node < 0
     ORDER BY 1
@@ -527,9 +544,9 @@ _SIGNATURES: Final = (
     ("permission_layer", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
     ("permission_combined", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
     ("permission_conditions_back", "bigint, bigint, integer[], text, text, text, jsonb"),
-    ("permission_conditions", "bigint, bigint, integer, text, jsonb"),
+    ("permission_conditions", "bigint, bigint, integer, text, text, jsonb"),
     ("permission_walk_back", "bigint, bigint, integer[], text, text, text, jsonb, jsonb, integer[], text[]"),
-    ("permission_walk", "bigint, bigint, integer, text, jsonb, jsonb, integer"),
+    ("permission_walk", "bigint, bigint, integer, text, text, jsonb, jsonb, integer"),
     ("permission_operator", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
     ("permission_operators", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
     ("permission_check_by_level", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
@@ -541,7 +558,7 @@ def create() -> str:
     """Return the SQL that makes all functions of the engine, or makes them anew."""
     parts = [CONDITION_KEY]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
-        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH}
+        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "key": _KEY}
         reach = _REACH.format(**common)
         parts += [template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES]
     return "\n".join(parts)

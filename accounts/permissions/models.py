@@ -10,6 +10,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
+from core.models import AppendOnly
+
 
 class PermissionStore(models.Model):
     """Tuples and models that belong together."""
@@ -66,6 +68,9 @@ class PermissionHop(models.Model):
     subject_relation = models.TextField(blank=True)
     condition = models.TextField(blank=True)
     target = models.IntegerField(null=True)
+    subjects = ArrayField(
+        models.TextField(), default=list, help_text="kinds of subjects it can lead to: 'user', 'group#member'"
+    )
 
     class Meta:
         indexes = [
@@ -127,3 +132,31 @@ class RelationTuple(models.Model):
             f"#{self.subject_relation}" if self.subject_relation else ""
         )
         return f"{self.object_type}:{self.object_id}#{self.relation}@{subject}"
+
+
+class RelationChange(AppendOnly):
+    """One tuple written (also: under another condition than before) or deleted, in the transaction that did it. `id`
+    orders the changes of a tuple; those of several writers who commit at once may be seen out of order."""
+
+    class Operation(models.TextChoices):
+        WRITE = "write"
+        DELETE = "delete"
+
+    id = models.BigAutoField(primary_key=True)
+    store_id = models.BigIntegerField()
+    operation = models.CharField(max_length=6, choices=Operation.choices)
+    object_type = models.TextField()
+    object_id = models.TextField()
+    relation = models.TextField()
+    subject_type = models.TextField()
+    subject_id = models.TextField()
+    subject_relation = models.TextField(blank=True, default="")
+    condition = models.TextField(blank=True, default="")
+    context = models.JSONField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        indexes = [models.Index(fields=["store_id", "object_type", "id"], name="accounts_change_by_type")]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.object_type}:{self.object_id}#{self.relation}"

@@ -11,6 +11,7 @@ from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
 
 _OBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})")
+_NOTHING: Final = frozenset({"", "undefined", "null", "None", "[object Object]"})
 _SUBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})(?:#([^:#@\s]{1,50}))?")
 
 
@@ -97,6 +98,28 @@ class Tuple:
         return f"{self.object}#{self.relation}@{self.subject}{condition}"
 
 
+def read(model: Model, document: Any, code: Code = Code.VALIDATION) -> Tuple:
+    """Read a tuple as `Tuple.parse` does, for somebody who may have left out the subject's type: it is filled in when
+    the model allows exactly one. What a program writes by mistake for nothing is refused, with what is known."""
+    if not isinstance(document, Mapping):
+        raise Refused(code, "A tuple is an object with user, relation and object.")
+    named = dict(document)
+    for member in ("object", "user"):
+        text = named.get(member)
+        kind = text.partition(":")[0].strip() if isinstance(text, str) else ""
+        if kind in _NOTHING or not isinstance(text, str):
+            raise Refused(code, f"'{text}' is no {member}: it is written type:id.", tuple(model.types))
+    if ":" not in named["user"]:
+        wanted = Object.parse(named["object"], code)
+        relation = model.relation(wanted.type, str(named.get("relation") or ""))
+        allowed = sorted({one.type for one in relation.restrictions if not one.relation}) if relation else []
+        if len(allowed) != 1:
+            message = f"'{named['user']}' has no type: it is written type:id."
+            raise Refused(code, message, tuple(map(str, relation.restrictions)) if relation else tuple(model.types))
+        named["user"] = f"{allowed[0]}:{named['user']}"
+    return Tuple.parse(named, code)
+
+
 def check(model: Model, one: Tuple, code: Code) -> None:
     """Raise Refused with `code` when `model` does not allow the tuple; its `allowed` are the restrictions."""
     definition = model.types.get(one.object.type)
@@ -111,7 +134,8 @@ def check(model: Model, one: Tuple, code: Code) -> None:
     if not any(_fits(restriction, one) for restriction in relation.restrictions):
         allowed = tuple(map(str, relation.restrictions))
         wanted = _as_restriction(one)
-        message = f"'{wanted}' is not among the types of '{one.object.type}#{one.relation}': {', '.join(allowed)}."
+        place = f"'{one.object.type}#{one.relation}'"
+        message = f"type '{wanted}' is not an allowed type restriction for {place}; allowed: {', '.join(allowed)}"
         raise Refused(code, message, allowed)
 
 

@@ -22,6 +22,7 @@ class FaultType(StrEnum):
     INVALID_RELATION_TYPE = "invalid-relation-type"
     INVALID_TYPE = "invalid-type"
     NO_ENTRY_POINT = "relation-no-entry-point"
+    CYCLE = "relation-cycle"  # ours: OpenFGA's server refuses such a model without a name for the fault
     TUPLESET_NOT_DIRECT = "tupleuset-not-direct"
     DUPLICATED = "duplicated-error"
     NOT_ASSIGNABLE = "assignable-relation-must-have-type"

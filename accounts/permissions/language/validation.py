@@ -1,7 +1,8 @@
 """What the grammar allows and the meaning does not: names, references, entry points, conditions.
 
-The rules are those of OpenFGA's own validator (openfga/language, `validate-dsl`): a model is refused here when it is
-refused there. Faults come in three steps, each only when the one before found nothing: names, references, entry points.
+The rules are those of OpenFGA's own validator (openfga/language, `validate-dsl`) and of its server, which adds circles:
+a model is refused here when it is refused there. Faults come in steps, each only when the one before found nothing:
+names, references, duplicates, entry points, circles.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def check(model: Model) -> list[Fault]:
         faults = [*_duplicates(model)]
     if not faults:
         faults = list(_entries(model))
+    if not faults:
+        faults = list(_circles(model))
     return [*faults, *_unused_conditions(model)]
 
 
@@ -243,6 +246,24 @@ def _entry_of_all(
         if not has_entry:
             return False, is_loop
     return True, False
+
+
+# circles
+
+
+def _circles(model: Model) -> Iterator[Fault]:
+    """Relations that are made of themselves without a tuple in between: OpenFGA's server refuses them."""
+    for definition in model.types.values():
+        for relation in definition.relations.values():
+            if _is_circular(definition, relation, frozenset()):
+                message = f"`{relation.name}` of `{definition.name}` is made of itself: a model cannot contain a cycle."
+                yield Fault(FaultType.CYCLE, message, relation.place, relation.name)
+
+
+def _is_circular(definition: TypeDefinition, relation: Relation, above: frozenset[str]) -> bool:
+    names = {leaf.relation for leaf in leaves(relation.rewrite) if isinstance(leaf, Computed)}
+    here = above | {relation.name}
+    return bool(names & here) or any(_is_circular(definition, definition.relations[name], here) for name in names)
 
 
 def _unused_conditions(model: Model) -> Iterator[Fault]:

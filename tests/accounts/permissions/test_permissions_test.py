@@ -110,7 +110,9 @@ def test_names_a_tuple_that_the_model_does_not_allow(folder: Path) -> None:
     file.write_text(file.read_text().replace("user: group:board#member", "user: folder:papers"))
     code, output = run(str(file))
     assert code == 1
-    assert "'folder' is not among the types of 'document#viewer': user, group#member." in output
+    assert (
+        "type 'folder' is not an allowed type restriction for 'document#viewer'; allowed: user, group#member" in output
+    )
 
 
 def test_reads_stages_and_error_codes(tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ _IN_EVERY_KEYS_REACH = {  # without any scope on it
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("who", [*EVERYONE, "key", "staff"])
+@pytest.mark.parametrize("who", [*Role, "key", "staff"])
 def test_lets_each_role_do_what_is_its_own_and_nothing_else(
     who: str, api: Any, ours: Company, catalogue: dict[str, str], staff: User
 ) -> None:

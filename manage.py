@@ -16,9 +16,15 @@ def main() -> None:
     from core.embedded import for_command
 
     for_command.serve(sys.argv)
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as fault:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(str(fault))  # names every wrong setting; where they are read helps nobody
 
 
 if __name__ == "__main__":

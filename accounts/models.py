@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import OpClass
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Lower
 
+from accounts import events
 from accounts.states import EndedReason, InvitationStatus
 from core.access import Role
+from core.actor import SYSTEM
 from core.models import Entity
 
 ROLE_CHOICES = [(role.value, role.value.replace("_", " ").capitalize()) for role in Role]
@@ -41,11 +43,17 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
-        """Make a staff member with all rights, whose address is taken as proven (`manage.py createsuperuser`)."""
+        """Make a staff member with all rights, whose address is taken as proven (`manage.py createsuperuser`). Django
+        knows no other door for the first one, so the event `accounts.user.created` is written here."""
         from allauth.account.models import EmailAddress
 
-        user = self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
-        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+        from audit import record
+
+        with transaction.atomic():
+            user = self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+            EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+            known = {"email": user.email, "name": user.name}
+            record(events.USER_CREATED, actor=SYSTEM, subject=user, after=known, data={"is_staff": True})
         return user
 
 

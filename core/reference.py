@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management import get_commands, load_command_class
 
 from core import access, events
+from core.config import REQUIRED
 from core.errors import AppError
 
 _MADE = "<!-- Made by `manage.py reference`; do not edit. -->"
@@ -124,12 +125,18 @@ def settings_page(variables: Iterable[Any]) -> str:
 def default_text(variable: Any) -> str:
     """The default as the pages show it; secrets are never shown."""
     default = variable.default
-    if callable(default):
+    if not callable(default):
+        return "" if variable.is_secret else _shown(default)
+    if default("production") is REQUIRED:
         return "required in production"
-    if variable.is_secret or default in ("", [], None):
+    return f"{_shown(default('production')) or 'none'} in production, else {_shown(default('development')) or 'none'}"
+
+
+def _shown(default: Any) -> str:
+    if default in ("", [], None):
         return ""
     if isinstance(default, list):
-        return f"`{','.join(default)}`"
+        return f"`{','.join(map(str, default))}`"
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 

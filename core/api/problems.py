@@ -192,6 +192,12 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return _answer(request, None, Forbidden())
 
 
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """`CSRF_FAILURE_VIEW`: a form of a page that is older than the present session, or of a browser without cookies."""
+    detail = "This form is older than your session, or your browser keeps no cookies. Go back, reload, send it again."
+    return _answer(request, None, Forbidden(detail))
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None, **kwargs: Any) -> HttpResponse:
     """`handler404`, and the view of every address under `/api/` that no route takes."""
     return _answer(request, None, NotFound("There is nothing at this address."))

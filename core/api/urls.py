@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 from core.api.docs import RedocView, SchemaView, SwaggerView
 from core.api.problems import not_found
@@ -13,5 +14,6 @@ documentation = [
     path("api/redoc", RedocView.as_view(), name="redoc"),
 ]
 
-# With DEBUG on Django would answer an unknown address with a page of its own.
-unknown = [re_path(r"^api(/.*)?$", not_found)]
+# With DEBUG on Django would answer an unknown address with a page of its own. Exempt like every view of the API: a POST
+# to an address that is not there is told so, and not that it lacks a cookie.
+unknown = [re_path(r"^api(/.*)?$", csrf_exempt(not_found))]

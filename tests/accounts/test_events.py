@@ -104,5 +104,6 @@ def test_forgets_sessions_a_month_after_their_end(api, owner):
 
 
 def test_lets_a_superuser_made_by_the_command_sign_in_to_the_api(api):
-    User.objects.create_superuser("root@example.com", PASSWORD)
+    user = User.objects.create_superuser("root@example.com", PASSWORD)
+    assert Event.objects.filter(type="accounts.user.created", subject_id=user.pk).exists()
     assert api().sign_in("root@example.com").get("/api/v1/me").json()["is_staff"] is True

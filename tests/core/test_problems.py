@@ -57,6 +57,17 @@ def test_answers_an_unknown_address_with_a_problem(api: Client, path: str, setti
         problem(api.get(path), 404, "not_found")
 
 
+def test_tells_a_post_to_an_unknown_address_that_nothing_is_there() -> None:
+    careful = Client(enforce_csrf_checks=True)
+    problem(careful.post("/api/v1/nothing", {}, content_type="application/json"), 404, "not_found")
+
+
+def test_says_in_words_what_to_do_about_a_form_that_is_too_old() -> None:
+    response = Client(enforce_csrf_checks=True).post("/admin/login/", {"username": "x", "password": "y"})
+    assert response.status_code == 403
+    assert "Go back, reload, send it again" in response.content.decode()
+
+
 def test_answers_an_unknown_page_with_a_page(api: Client) -> None:
     response = api.get("/nothing")
     assert response.status_code == 404

@@ -58,7 +58,7 @@ def read(files: Iterable[Path]) -> tuple[list[testing.Test], list[str]]:
     unreadable: list[str] = []
     for path in files:
         if not path.is_file():
-            raise CommandError(f"There is no file {path}.")
+            raise CommandError(f"There is no file {path}.", returncode=2)
         try:
             tests.extend(testing.read(path))
         except (testing.UnreadableFile, Faulty) as error:

@@ -59,7 +59,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps([_document(user) for user in members]))
             return
         for user in members:
-            self.stdout.write(f"{user.email}  {user.name}" + ("" if user.is_active else "  (deactivated)"))
+            parts = (user.email, user.name, "" if user.is_active else "(deactivated)")
+            self.stdout.write("  ".join(part for part in parts if part))
         if not members:
             self.stdout.write("Nobody is a staff member: `manage.py createsuperuser` makes the first.")
 

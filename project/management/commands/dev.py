@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, connection
@@ -70,8 +71,8 @@ def fresh_staff_password() -> str:
     if user is None:
         users.create_superuser(STAFF_EMAIL, password)
     else:
-        user.set_password(password)
-        user.save()
+        # not by save(): a new version of the person without an event would leave the search index behind
+        users.filter(pk=user.pk).update(password=make_password(password))
     return password
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 LONGEST_WORD = 64
 _WORD = re.compile(r"[^\W_]+")
 _SHORTEST_PLURAL = 4
+_NO_FORMS = frozenset({"billing", "setting"})  # things of their own, not what somebody does who bills or sets
 
 # Words that say nothing about what is meant (of Lucene's list, and what questions begin with). A document need not have
 # them; they still count where a question holds nothing else, since people are called Will and May.
@@ -56,6 +57,38 @@ def stem(word: str) -> str:
     if word.endswith("ies") and not word.endswith(("eies", "aies")):
         return word[:-3] + "y"
     return word[:-1]
+
+
+@functools.lru_cache(maxsize=65536)
+def root(word: str) -> str:
+    """Return what the forms of a folded word have in common: "rotate", "rotated" and "rotating" are one. Stronger than
+    `stem` (steps 1b and 5 of M. F. Porter, An algorithm for suffix stripping, Program 14(3), 1980), so it joins
+    strangers now and then: for ranking and for questions, never for what is kept."""
+    short = stem(word)
+    if short in _NO_FORMS:
+        return short
+    if short.endswith("ied"):
+        return short[:-3] + "y"
+    for ending in ("ing", "ed"):
+        rest = short.removesuffix(ending)
+        if rest != short and len(rest) > 2 and not rest.endswith("e") and any(each in "aeiouy" for each in rest):
+            short = rest
+            break
+    else:
+        short = short[:-1] if short.endswith("e") and len(short) > _SHORTEST_PLURAL else short
+    return short[:-1] if len(short) > 2 and short[-1] == short[-2] else short
+
+
+def forms(word: str) -> list[str]:
+    """Return the other forms that a folded word may have in a text: of "rotated", "rotate" and "rotating"."""
+    if any(each.isdigit() for each in word) or len(word) < _SHORTEST_PLURAL or stem(word) in _NO_FORMS:
+        return []
+    base = root(word)
+    bases = (base, base + base[-1]) if base[-1] not in "aeiouy" else (base,)
+    made = [each + ending for each in bases for ending in ("", "e", "ed", "ing")]
+    if base.endswith("y"):
+        made.append(base[:-1] + "ied")
+    return [each for each in made if each != stem(word)]
 
 
 def words(text: str) -> Iterator[Word]:

@@ -27,6 +27,7 @@ _MARKDOWN_LINK = re.compile(r"^(?P<page>[\w./-]+)\.md(?P<anchor>#.*)?$")
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 _SHOWN_ANCHOR = re.compile(r"&lt;a id=&quot;([\w-]+)&quot;&gt;&lt;/a&gt;")
 _CODE: Final = "    "
+_DRAWING: Final = "mermaid"
 _IMAGE = re.compile(r"^[\w./-]+\.(png|svg)$")
 
 
@@ -107,26 +108,84 @@ def _headings(tokens: Sequence[Token]) -> Iterator[tuple[Token, str]]:
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
-    """Yield the blocks of a section as plain text: paragraphs, items, rows of tables (one line each, without their
-    heads), and code, set in by four blanks."""
+    """Yield the blocks of a section as plain text: paragraphs, lists (an item a line, with its number or a bullet),
+    rows of tables (one line each, without their heads), and code, set in by four blanks."""
     row: list[str] | None = None
+    items = _Items()
+    rows: list[str] = []
     is_head = False
     for token in tokens:
         is_head = token.type == "thead_open" or (is_head and token.type != "thead_close")
         if is_head:
             continue
-        if token.type == "tr_open":
+        if items.take(token):
+            if not items.is_open and items.lines:
+                yield items.all()
+        elif token.type == "tr_open":
             row = []
         elif token.type == "tr_close" and row is not None:
-            yield " · ".join(cell for cell in row if cell)
+            rows.append(" · ".join(cell for cell in row if cell))
             row = None
+        elif token.type == "table_close" and rows:
+            yield "\n".join(rows)
+            rows = []
+        elif token.type == "fence" and token.info == _DRAWING:
+            continue
         elif token.type in ("fence", "code_block"):
-            yield "\n".join(f"{_CODE}{line}" for line in token.content.strip("\n").splitlines())
-        elif token.type == "inline" and (text := _text(token)):
-            if row is None:
-                yield text
+            code = "\n".join(f"{_CODE}{line}" for line in token.content.strip("\n").splitlines())
+            if items.is_open:
+                items.lines.append(code)
             else:
+                yield code
+        elif token.type == "inline" and (text := _text(token)):
+            if row is not None:
                 row.append(text)
+            elif items.is_open:
+                items.add(text)
+            else:
+                yield text
+
+
+class _Items:
+    """The lines of a list that is being read; of a list inside a list too."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._next: list[int | None] = []
+        self._mark = ""
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._next)
+
+    def take(self, token: Token) -> bool:
+        """Return whether the token begins or ends a list or an item."""
+        if token.type == "ordered_list_open":
+            self._next.append(int(token.attrGet("start") or 1))
+        elif token.type == "bullet_list_open":
+            self._next.append(None)
+        elif token.type in ("ordered_list_close", "bullet_list_close"):
+            self._next.pop()
+        elif token.type == "list_item_open":
+            number = self._next[-1]
+            self._mark = "• " if number is None else f"{number}. "
+            if number is not None:
+                self._next[-1] = number + 1
+        else:
+            return token.type == "list_item_close"
+        return True
+
+    def add(self, text: str) -> None:
+        """Add a paragraph: an item's first has its mark, the others follow on its line."""
+        if self._mark or not self.lines or self.lines[-1].startswith(_CODE):
+            self.lines.append(self._mark + text)
+        else:
+            self.lines[-1] += " " + text
+        self._mark = ""
+
+    def all(self) -> str:
+        lines, self.lines = self.lines, []
+        return "\n".join(lines)
 
 
 def _text(token: Token) -> str:

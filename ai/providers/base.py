@@ -17,10 +17,13 @@ Hear = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One passage as a provider is given it; its number is its place among them, from 1."""
+    """One passage as a provider is given it; its number is its place among them, from 1. `relevance` says how near it
+    is to the question beside the nearest, which has 1; `is_opening` whether its document begins with it."""
 
     title: str
     text: str
+    relevance: float = 1.0
+    is_opening: bool = True
 
 
 @dataclass(frozen=True, slots=True)

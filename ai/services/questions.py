@@ -180,7 +180,8 @@ def _carry_out(actor: Actor, question: Question, *, now: datetime, hear: Hear | 
     """Ask the provider, with no transaction open, and write what it says."""
     provider = providers.get()
     passages = selectors.passages(actor, question.text)
-    sources = [Source(passage.title, passage.text) for passage in passages]
+    best = passages[0].score or 1.0 if passages else 1.0
+    sources = [Source(one.title, one.text, one.score / best, one.start == 0) for one in passages]
     bound = provider.price.bound(provider.bound(question.text, sources))
     with _one_for_each_key():
         question = _intend(question, provider, bound=bound, now=now)
@@ -189,7 +190,10 @@ def _carry_out(actor: Actor, question: Question, *, now: datetime, hear: Hear | 
     started = time.monotonic()
     completion: Completion | None = None
     try:
-        completion = provider.answer(question.text, sources, hear=hear)
+        heard = hear and citations.Heard(hear, passages)
+        completion = provider.answer(question.text, sources, hear=heard)
+        if heard is not None:
+            heard.end()
         text, cited, is_grounded = citations.checked(completion, passages)
     except AppError as error:
         usage = completion.usage if completion is not None else spent_on(error)

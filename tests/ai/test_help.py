@@ -45,7 +45,7 @@ def test_splits_a_page_by_its_headings() -> None:
     assert (first.anchor, first.title, first.body) == ("", "Refunds & more", "All about money given back.")
     assert (second.anchor, third.anchor) == ("how-it-works", "how-it-works-1")
     assert second.title == "Refunds & more: How it works"
-    assert second.body == "Press Ctrl-K.\n\nSee the map and .\n\ntok_x · It fails.\n\n    $ rm -rf /"
+    assert second.body == "1. Press Ctrl-K.\n2. See the map and .\n\ntok_x · It fails.\n\n    $ rm -rf /"
 
 
 def test_shows_no_html_and_no_script_of_a_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -391,16 +392,41 @@ def test_keeps_only_quotations_that_stand_where_they_say(
     assert cited
     assert is_grounded
     for one in cited:
-        passage = passages[one["number"] - 1]
+        number = one["start"] // 100 + 1
+        passage = passages[number - 1]
         assert passage.text[one["start"] - passage.start : one["end"] - passage.start] == one["quote"]
-        assert one["quote"].split() in [words.split() for number, words in quotes if number == one["number"]]
+        assert one["quote"].split() in [words.split() for named, words in quotes if named == number]
+    numbers = [one["number"] for one in cited]
+    assert numbers == sorted(numbers)
+    assert set(numbers) == set(range(1, max(numbers) + 1))
 
 
 def test_takes_numbers_out_of_the_text_that_no_quotation_stands_for() -> None:
     completion = Completion("Yes [1, 2]. No [7].", [Quote(2, "b")], True, Usage(), "m")
     text, cited, _ = citations.checked(completion, [_passage("a"), _passage("b")])
-    assert text == "Yes [2]. No."
-    assert [one["number"] for one in cited] == [2]
+    assert text == "Yes [1]. No."
+    assert [(one["number"], one["quote"]) for one in cited] == [(1, "b")]
+
+
+def test_numbers_documents_in_the_order_in_which_the_text_names_them() -> None:
+    first, second, third = _passage("a"), _passage("b"), _passage("c")
+    passages = [first, second, replace(second, text="d", start=200), third]
+    quotes = [Quote(number, words) for number, words in enumerate("abdc", 1)]
+    completion = Completion("C [4]. B [2, 3]. C [4, 2].", quotes, True, Usage(), "m")
+    text, cited, _ = citations.checked(completion, passages)
+    assert text == "C [1]. B [2]. C [1, 2]."
+    assert [(one["number"], one["quote"]) for one in cited] == [(1, "c"), (2, "b"), (2, "d"), (3, "a")]
+
+
+@given(st.lists(_texts, min_size=1, max_size=8))
+def test_tells_the_words_as_they_come_as_they_will_stand(pieces: list[str]) -> None:
+    passages = [_passage("a"), _passage("b")]
+    told: list[str] = []
+    heard = citations.Heard(told.append, passages)
+    for each in pieces:
+        heard(each)
+    heard.end()
+    assert "".join(told) == citations.Numbers(passages).rewritten("".join(pieces))
 
 
 def test_holds_the_same_table_of_states_in_the_database(owner: User) -> None:

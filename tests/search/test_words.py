@@ -97,3 +97,31 @@ def test_splits_a_text_without_losing_a_word(text):
 def test_keeps_a_heading_with_what_follows():
     text = "# Refund\n\nOpen the payment.\n\n" + "Long. " * 160 + "\n\n# Other\n\nMore."
     assert text[slice(*next(split(text)))] == "# Refund\n\nOpen the payment."
+
+
+def test_keeps_what_announces_something_with_it():
+    text = "Long. " * 120 + "\n\nSay it by hand:\n\n" + "    $ command\n" * 30
+    first, second = split(text)
+    assert text[slice(*first)].endswith("Long.")
+    assert text[slice(*second)].startswith("Say it by hand:")
+
+
+@pytest.mark.parametrize(
+    "those",
+    [
+        ("rotate", "rotated", "rotating", "rotates"),
+        ("export", "exported", "exports"),
+        ("number", "numbered", "numbering"),
+        ("cancel", "canceled", "cancelled", "cancelling"),
+        ("verify", "verified", "verifies"),
+    ],
+)
+def test_knows_the_forms_of_a_word(those):
+    assert len({analysis.root(each) for each in those}) == 1
+    for each in those:
+        assert {analysis.stem(other) for other in those} - {analysis.stem(each)} <= {*analysis.forms(each)}
+
+
+@pytest.mark.parametrize(("one", "other"), [("setting", "set"), ("billing", "bill"), ("string", "str"), ("need", "ne")])
+def test_leaves_strangers_apart(one, other):
+    assert analysis.root(one) != analysis.root(other)

@@ -142,15 +142,16 @@ class House:
 
 def _enter(stream: Stream, asked: http.Asked) -> tickets.Entry:
     """Check the request and spend its ticket. In a thread of its own, with the context of the request."""
-    unknown = sorted(set(asked.parameters) - {"ticket", "last_event_id"})
+    parameters = asked.parameters
+    unknown = sorted(set(parameters) - {"ticket", "last_event_id"})
     if unknown:
         raise InvalidInput.at(f"?{unknown[0]}", "There is no such parameter here.", "unknown_parameter")
-    last_event_id = asked.headers.get("last-event-id") or asked.parameters.get("last_event_id") or None
+    last_event_id = asked.headers.get("last-event-id") or parameters.get("last_event_id") or None
     if last_event_id is not None and (len(last_event_id) > _LONGEST_EVENT_ID or not last_event_id.isprintable()):
         raise InvalidInput.at("?last_event_id", "That is no id of an event.", "invalid")
     try:
         return tickets.enter(
-            token=asked.parameters.get("ticket", ""), stream=stream, last_event_id=last_event_id, now=clock.now()
+            token=parameters.get("ticket", ""), stream=stream, last_event_id=last_event_id, now=clock.now()
         )
     except Unauthenticated:
         limits.check("anonymous", limits.address(asked.context.ip))  # guesses count as requests of nobody

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from core import context
 from core.api import problems
 from core.api.replies import PROBLEM_JSON, SECURITY_HEADERS, encode
-from core.errors import AppError
+from core.errors import AppError, InvalidInput
 from core.headers import everywhere
 from core.ids import new_id
 from core.middleware import REQUEST_ID, TRACEPARENT, client_ip, networks
@@ -23,6 +23,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
+
+MOST_PARAMETERS = 20
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET",
@@ -33,11 +35,11 @@ _PREFLIGHT = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. Header names are in small letters; of a parameter that is given twice the last one counts."""
+    """One request. Header names are in small letters."""
 
     method: str
     path: str
-    parameters: Mapping[str, str]
+    query: str
     headers: Mapping[str, str]
     context: context.Context
 
@@ -45,11 +47,19 @@ class Asked:
     def origin(self) -> str:
         return self.headers.get("origin", "")
 
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the address; of one that is given twice the last one counts. Raises `InvalidInput` for
+        more than anybody can mean."""
+        try:
+            return dict(parse_qsl(self.query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS))
+        except ValueError:
+            raise InvalidInput(f"The address may have {MOST_PARAMETERS} parameters at most.") from None
+
 
 def read(scope: Scope) -> Asked:
     """Return what was asked. Its context is made as `ContextMiddleware` makes that of the web."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=20)
     sent_id = REQUEST_ID.fullmatch(headers.get("x-request-id", ""))
     trace = TRACEPARENT.fullmatch(headers.get("traceparent", ""))
     peer = (scope.get("client") or ("",))[0]
@@ -60,7 +70,7 @@ def read(scope: Scope) -> Asked:
         ip=client_ip(peer, headers.get("x-forwarded-for", ""), networks(settings.TRUSTED_PROXIES)),
         user_agent=headers.get("user-agent", "")[:300],
     )
-    return Asked(scope["method"], scope["path"], dict(query), headers, made)
+    return Asked(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, made)
 
 
 def headers_for(asked: Asked) -> dict[str, str]:

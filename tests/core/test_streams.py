@@ -390,6 +390,8 @@ class TestProcess:
         refused = _asked(house, "POST", "/streams/tests.count")
         assert (refused.status, refused.headers["Allow"]) == (405, "GET")
         assert _asked(house, "GET", "/streams/tests.count?ticket=x&user_id=usr_1").status == 400
+        many = _asked(house, "GET", f"/streams/tests.count?{'&'.join(f'p{number}=' for number in range(30))}")
+        assert (many.status, many.headers["Content-Type"]) == (400, "application/problem+json")
         known = _asked(house, "GET", "/streams/tests.count", {"X-Request-ID": "mine"})
         assert known.headers["X-Request-ID"] == "mine"
         assert known.headers["Content-Type"] == "application/problem+json"

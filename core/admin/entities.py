@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from urllib.parse import unquote
 
 from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field
-from django.core.exceptions import BadRequest, ObjectDoesNotExist, PermissionDenied
+from django.core.exceptions import BadRequest, FieldError, ObjectDoesNotExist, PermissionDenied
 from django.db import models
+from django.db.models.sql import Query
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -32,6 +33,10 @@ from core.timeline import TimelineEntry
 
 _M = TypeVar("_M", bound=models.Model)
 
+_COMPARISONS = frozenset({
+    "", "exact", "iexact", "in", "gt", "gte", "lt", "lte", "range", "isnull", "contains", "icontains", "startswith",
+    "istartswith", "endswith", "iendswith",
+})  # fmt: skip
 ENTRIES_ON_PAGE = 20
 ENTRIES_ON_TIMELINE = 50
 
@@ -135,9 +140,18 @@ class EntityAdmin(ModelAdmin):
         return queryset.select_related(*self.related) if self.related else queryset
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """What is not shown cannot be asked for: filters by a hash would tell it letter by letter."""
+        """What is not shown cannot be asked for: filters by a hash would tell it letter by letter. Nor can be compared
+        in a way that fails on what somebody typed (a regular expression, a year)."""
         name = lookup.split("__")[0]
-        return self._is_shown(name) and bool(super().lookup_allowed(lookup, value, request))
+        is_known = self._comparison(lookup) in _COMPARISONS
+        return is_known and self._is_shown(name) and bool(super().lookup_allowed(lookup, value, request))
+
+    def _comparison(self, lookup: str) -> str:
+        """Return what stands behind the field in a lookup ("gte"); "" for nothing, or for the name of a filter."""
+        try:
+            return "__".join(Query(self.model).names_to_path(lookup.split("__"), self.opts)[3])
+        except FieldError:
+            return ""
 
     def _is_shown(self, name: str) -> bool:
         named = any(name == known or name == getattr(known, "parameter_name", "") for known in self.list_filter)

@@ -8,6 +8,7 @@ read as a formula.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,7 +21,12 @@ from core.money import Money, exponent
 ROWS_ON_SHEET: Final = 1_048_576
 LONGEST_TEXT: Final = 32_767  # characters that a cell of a workbook holds
 LARGEST_EXACT: Final = 10**15  # a spreadsheet keeps 15 digits of a number
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_SIGNS: Final = "=+\\-@＝＋－＠"
+_UNSEEN: Final = '\\s"\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff'
+_FORMULA: Final = re.compile(f"[\t\r\n]|[{_UNSEEN}]*[{_SIGNS}]")
+# Where the list separator is a semicolon (as in most of Europe) or a tab, a quote inside a line opens nothing: a cell
+# may begin behind each of these.
+_CELLS_WITHIN: Final = re.compile(f"([;\t\r\n][;{_UNSEEN}]*)([{_SIGNS}]?)")
 _FIRST_YEAR: Final = 1900
 _WIDTHS: Final = (12, 40)
 
@@ -32,8 +38,9 @@ class Writer(Protocol):
 
 
 def guarded(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Return text that no spreadsheet takes for a formula, whichever separator it splits lines at."""
+    text = _CELLS_WITHIN.sub(lambda found: f"{found[1]}'{found[2]}" if found[2] else found[1], text)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def as_text(cell: Cell) -> str:

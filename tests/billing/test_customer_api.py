@@ -107,5 +107,7 @@ def test_points_at_the_member_that_names_a_payment_method_of_somebody_else(
 def test_knows_the_time_zones_of_the_world(api: Any, owner: Any, customer: Customer) -> None:
     url = f"/api/v1/customers/{customer.public_id}"
     assert api(owner).patch(url, {"time_zone": "Asia/Kolkata"}).status_code == 200
+    for no_place in ("localtime", "Factory"):
+        assert api(owner).patch(url, {"time_zone": no_place}).status_code == 400
     fault = api(owner).patch(url, {"time_zone": "Mars/Olympus"}).json()["errors"][0]
     assert (fault["pointer"], fault["code"]) == ("/time_zone", "unknown_time_zone")

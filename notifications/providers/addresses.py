@@ -20,6 +20,7 @@ from django.conf import settings
 Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
 _VISIBLE = re.compile(r"[!-~]+")
+_IN_BRACKETS = re.compile(r"\[[^\[\]]+\](:[0-9]*)?")
 # Ways through which an IPv6 address leads to an IPv4 one, and what `is_global` does not know in every Python 3.11.
 _NEVER = [
     ipaddress.ip_network(network)
@@ -64,6 +65,8 @@ def check_url(url: str) -> SplitResult:
         raise ValueError(f"Expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
     if not parts.hostname:
         raise ValueError("The URL names no host.")
+    if port == 0 or ("[" in parts.netloc and not _IN_BRACKETS.fullmatch(parts.netloc.rpartition("@")[2])):
+        raise ValueError("This is not a URL.")  # urlsplit passes what stands behind the brackets over
     if parts.username is not None or parts.password is not None:
         raise ValueError("A user name or password in the URL is not sent; verify the signature instead.")
     if parts.fragment or url.endswith("#"):

@@ -65,6 +65,7 @@ def test_knows_odd_forms_of_an_address(production: None, host: str) -> None:
         "https://example.com/#x", "https://example.com/#", "file:///etc/passwd", "gopher://example.com/",
         "https://exa mple.com/", "https://example.com\\@10.0.0.1/", "https://bücher.example/", "https://[::1",
         "https://example.com/\r\nX: y", "https://[fe80::1%25eth0]/", "", "javascript:alert(1)",
+        "https://[2606:4700:4700::1111]evil.example/", "https://[2606:4700:4700::1111].evil.example:443/",
     ],
 )  # fmt: skip
 def test_refuses_urls_that_say_more_than_an_address(production: None, url: str) -> None:

@@ -113,6 +113,13 @@ def pytest_make_parametrize_id(config: Any, val: object, argname: str) -> str | 
     return argname if isinstance(val, str | UUID) and _MADE_ANEW.search(str(val)) else None
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell the figures that tests noted by `record_property`, also when workers ran them."""
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 def pytest_unconfigure() -> None:
     if SERVERS is not None:
         SERVERS.close()

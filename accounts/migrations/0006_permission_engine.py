@@ -7,4 +7,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("accounts", "0005_relation_tuples")]
 
-    operations = [MakeEngine("2bbeb1c20a9e")]
+    operations = [MakeEngine("7f43d13d2bf3")]

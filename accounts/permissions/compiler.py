@@ -195,14 +195,7 @@ def _close(program: Program) -> None:
                 over_tuples[hop.node].add(hop.target)
     program.reached = {start: _closure(onward, {start}) for start in onward}
     program.regions = {start: _closure(over_tuples, {start}) for start in over_tuples}
-    met: dict[int, set[str]] = {node.number: set() for node in program.nodes}
-    for hop in program.hops:
-        if hop.kind in (Kind.SUBJECT, Kind.EVERYBODY, Kind.SELF):
-            met[hop.node].add(subject_kind(hop.subject_type, hop.subject_relation))
-    program.subjects = {
-        start: frozenset(kind for number in reached for kind in met[number])
-        for start, reached in program.reached.items()
-    }
+    program.subjects = _kinds_of_subjects(program)
     program.hops = [replace(hop, subjects=_subjects(program, hop)) for hop in program.hops]
     program.circular = frozenset(
         node.number for node in program.nodes if node.operator and node.number in _closure(onward, onward[node.number])
@@ -212,6 +205,23 @@ def _close(program: Program) -> None:
 def subject_kind(subject_type: str, relation: str) -> str:
     """`user`, or `group#member`."""
     return f"{subject_type}#{relation}" if relation else subject_type
+
+
+def _kinds_of_subjects(program: Program) -> dict[int, frozenset[str]]:
+    """What can be among the subjects of each node: of `and` what all operands have, of `but not` what its base has."""
+    found: dict[int, frozenset[str]] = {node.number: frozenset() for node in program.nodes}
+    while True:
+        before = dict(found)
+        for node in program.nodes:
+            if node.operator:
+                operands = [found[number] for number in node.operands]
+                found[node.number] = frozenset.intersection(*operands) if node.operator == "&" else operands[0]
+        for hop in program.hops:
+            kind = subject_kind(hop.subject_type, hop.subject_relation)
+            met = found[hop.target] if hop.target is not None else frozenset({kind})
+            found[hop.node] |= met
+        if found == before:
+            return found
 
 
 def _subjects(program: Program, hop: Hop) -> tuple[str, ...]:

@@ -138,7 +138,9 @@ class Engine:
         if kind not in self.program.subjects[node]:
             return []
         truth = self._truth(question, node, "permission_conditions", [node, wanted.id, kind])
-        found = self._rows(question, "permission_subjects", [node, wanted.id, of_type, of_relation], truth)
+        by_sets = self.program.is_layered(node) and _NO_VALUE not in truth.values()
+        function = "permission_subjects_by_sets" if by_sets else "permission_subjects"
+        found = self._rows(question, function, [node, wanted.id, of_type, of_relation], truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
 
     # tuples

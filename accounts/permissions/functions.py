@@ -265,7 +265,8 @@ END $engine$;
 # Where a walk comes to. What lies behind an operator is not exact: check it. A condition without a value ends it.
 _WALK = """
 CREATE OR REPLACE FUNCTION permission_walk{suffix}(
-    st bigint, m bigint, start integer, start_object text, key text, truth jsonb, given jsonb, depth integer
+    st bigint, m bigint, start integer, start_object text, key text, truth jsonb, given jsonb, depth integer,
+    with_operands boolean
 ) RETURNS TABLE (node integer, object text, is_exact boolean) LANGUAGE plpgsql STABLE {settings} AS $engine$
 #variable_conflict use_column
 DECLARE
@@ -297,7 +298,7 @@ BEGIN
                 AND key = ANY(h.subjects)
             JOIN accounts_permissionnode o ON o.model_id = m AND o.number = h.target
             CROSS JOIN unnest(o.operands) WITH ORDINALITY AS part(node, place)
-            WHERE o.operator = '&' OR part.place = 1 OR truth IS NULL
+            WHERE with_operands AND (o.operator = '&' OR part.place = 1 OR truth IS NULL)
         ) n
         WHERE NOT EXISTS (
             SELECT FROM unnest(seen_nodes, seen_objects, seen_exact) AS s(node, object, is_exact)
@@ -392,7 +393,7 @@ CREATE OR REPLACE FUNCTION permission_conditions{suffix}(
     st bigint, m bigint, start integer, start_object text, key text, given jsonb
 ) RETURNS TABLE (condition_key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
-    FROM permission_walk{suffix}(st, m, start, start_object, key, NULL, given, -1000) w
+    FROM permission_walk{suffix}(st, m, start, start_object, key, NULL, given, -1000, true) w
     JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind < 4 AND h.condition <> ''
         AND key = ANY(h.subjects)
     JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
@@ -503,7 +504,7 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
 ) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
     WITH walked AS MATERIALIZED (
         SELECT * FROM permission_walk{suffix}(st, m, start, start_object,
-            s_type || CASE s_relation WHEN '' THEN '' ELSE '#' || s_relation END, truth, given, 0)
+            s_type || CASE s_relation WHEN '' THEN '' ELSE '#' || s_relation END, truth, given, 0, true)
     ), met AS (
         SELECT t.subject_id, w.is_exact, {truth} AS value
         FROM walked w
@@ -533,12 +534,127 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
 $engine$;
 """
 
+# Subjects by sets: whom an `and` or `but not` leaves is combined from whom its operands have. `*` among the `ins` is
+# everybody but the `outs`. NULL: too complex.
+_MEMBERS = """
+CREATE OR REPLACE FUNCTION permission_members{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb,
+    OUT ins text[], OUT outs text[]
+) LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    key text := s_type || CASE s_relation WHEN '' THEN '' ELSE '#' || s_relation END;
+    nodes integer[];
+    objects text[];
+    one record;
+    part record;
+BEGIN
+    SELECT array_agg(w.node), array_agg(w.object) INTO nodes, objects
+    FROM permission_walk{suffix}(st, m, start, start_object, key, truth, given, 0, false) w;
+    outs := '{{}}';
+    IF nodes[1] < 0 THEN RETURN; END IF;
+    ins := ARRAY(
+        SELECT t.subject_id
+        FROM unnest(nodes, objects) AS w(node, object)
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind IN (0, 1)
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
+            AND t.relation = h.relation AND t.subject_type = h.subject_type
+            AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            AND (t.subject_id = '*') = (h.kind = 1)
+        WHERE {truth} = 1
+        UNION
+        SELECT w.object
+        FROM unnest(nodes, objects) AS w(node, object)
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 5
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        WHERE s_relation <> ''
+    );
+    FOR one IN
+        SELECT DISTINCT h.target, w.object
+        FROM unnest(nodes, objects) AS w(node, object)
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 4
+            AND key = ANY(h.subjects)
+    LOOP
+        part := permission_combined_members{suffix}(st, m, one.target, one.object, s_type, s_relation, truth, given);
+        IF part.ins IS NULL THEN ins := NULL; RETURN; END IF;
+        IF '*' = ANY(part.ins) THEN
+            outs := CASE WHEN '*' = ANY(ins)
+                THEN ARRAY(SELECT unnest(outs) INTERSECT SELECT unnest(part.outs)) ELSE part.outs END;
+        END IF;
+        ins := ARRAY(SELECT unnest(ins) UNION SELECT unnest(part.ins));
+    END LOOP;
+    outs := ARRAY(SELECT unnest(outs) EXCEPT SELECT unnest(ins));
+END $engine$;
+"""
+
+_COMBINED_MEMBERS = """
+CREATE OR REPLACE FUNCTION permission_combined_members{suffix}(
+    st bigint, m bigint, node integer, object text, s_type text, s_relation text, truth jsonb, given jsonb,
+    OUT ins text[], OUT outs text[]
+) LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    sign text;
+    parts integer[];
+    other record;
+    is_everybody boolean;  -- here
+    is_other_everybody boolean;
+BEGIN
+    SELECT n.operator, n.operands INTO sign, parts
+    FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
+    SELECT f.ins, f.outs INTO ins, outs
+    FROM permission_members{suffix}(st, m, parts[1], object, s_type, s_relation, truth, given) f;
+    FOR i IN 2 .. cardinality(parts) LOOP
+        IF cardinality(ins) = 0 OR ins IS NULL THEN RETURN; END IF;
+        other := permission_members{suffix}(st, m, parts[i], object, s_type, s_relation, truth, given);
+        IF other.ins IS NULL THEN ins := NULL; RETURN; END IF;
+        is_everybody := '*' = ANY(ins);
+        is_other_everybody := '*' = ANY(other.ins);
+        IF sign = '&' THEN
+            ins := ARRAY(
+                SELECT unnest(ins) INTERSECT SELECT unnest(other.ins)
+                UNION (SELECT a.id FROM unnest(ins) AS a(id) WHERE is_other_everybody AND a.id <> '*'
+                    EXCEPT SELECT unnest(other.outs))
+                UNION (SELECT b.id FROM unnest(other.ins) AS b(id) WHERE is_everybody AND b.id <> '*'
+                    EXCEPT SELECT unnest(outs))
+            );
+            outs := ARRAY(SELECT unnest(outs) UNION SELECT unnest(other.outs) EXCEPT SELECT unnest(ins));
+        ELSIF is_other_everybody THEN  -- left are those whom the everybody that is taken away does not hold
+            ins := ARRAY(
+                SELECT o.id FROM unnest(other.outs) AS o(id)
+                WHERE o.id = ANY(ins) OR (is_everybody AND o.id <> ALL(outs))
+            );
+            outs := '{{}}';
+        ELSE
+            outs := ARRAY(SELECT unnest(outs) UNION SELECT unnest(other.ins) WHERE is_everybody);
+            ins := ARRAY(SELECT unnest(ins) EXCEPT SELECT unnest(other.ins));
+        END IF;
+    END LOOP;
+END $engine$;
+"""
+
+_SUBJECTS_BY_SETS = """
+CREATE OR REPLACE FUNCTION permission_subjects_by_sets{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb
+) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
+    WITH found AS MATERIALIZED (
+        SELECT * FROM permission_members{suffix}(st, m, start, start_object, s_type, s_relation, truth, given)
+    )
+    SELECT unnest(found.ins), 1 FROM found
+    UNION ALL
+    SELECT NULL, 5 FROM found WHERE found.ins IS NULL
+    ORDER BY 1
+$engine$;
+"""
+
 _TEMPLATES: Final = (
     _OPERATOR, _OPERATORS, _CHECK_BY_LEVEL, _CHECK, _WALK, _WALK_BACK, _CONDITIONS, _LAYER, _COMBINED,
-    _OBJECTS, _SUBJECTS,
+    _OBJECTS, _SUBJECTS, _COMBINED_MEMBERS, _MEMBERS, _SUBJECTS_BY_SETS,
 )  # fmt: skip
 
 _SIGNATURES: Final = (
+    ("permission_subjects_by_sets", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
+    ("permission_members", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
+    ("permission_combined_members", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
     ("permission_subjects", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
     ("permission_objects", "bigint, bigint, integer, integer[], text, text, text, jsonb, jsonb, boolean"),
     ("permission_layer", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
@@ -546,7 +662,7 @@ _SIGNATURES: Final = (
     ("permission_conditions_back", "bigint, bigint, integer[], text, text, text, jsonb"),
     ("permission_conditions", "bigint, bigint, integer, text, text, jsonb"),
     ("permission_walk_back", "bigint, bigint, integer[], text, text, text, jsonb, jsonb, integer[], text[]"),
-    ("permission_walk", "bigint, bigint, integer, text, text, jsonb, jsonb, integer"),
+    ("permission_walk", "bigint, bigint, integer, text, text, jsonb, jsonb, integer, boolean"),
     ("permission_operator", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
     ("permission_operators", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
     ("permission_check_by_level", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),

@@ -17,6 +17,15 @@ def test_compares_both_sides(capsys: Any) -> None:
     assert all(row["ours_ms"] > 0 and row["plain_ms"] > 0 and row["ratio"] > 0 for row in figures.values())
 
 
+def test_measures_the_permission_engine(capsys: Any) -> None:
+    call_command("bench", "permissions", scale=0.01, times=20, json=True)
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["tuples"][0] < figures["tuples"][1]
+    assert figures["list_objects_many_length"] == [100, 100]
+    assert 0 < figures["check_reader_p50_ms"][1] < 50
+    assert figures["list_users_but_not_length"][1] < figures["list_users_length"][1] == 250
+
+
 def test_measures_streams_that_are_open_and_idle(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(streams, "_IDLE_SECONDS", 1.0)
     monkeypatch.setattr(streams, "_NEWS", 5)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from project.benchmarks import streams
+from project.benchmarks import permissions, streams
 from project.benchmarks.sides import Side, scratch_servers
 
 OURS, PLAIN = "project.settings", "project.benchmarks.plain"
@@ -29,18 +29,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "what",
             nargs="?",
-            choices=("requests", "streams"),
+            choices=("requests", "streams", "permissions"),
             default="requests",
-            help="requests: as above. streams: memory, queries and delay of live streams that are open and idle",
+            help="requests: as above. streams: memory, queries and delay of live streams that are open and idle. "
+            "permissions: checks and lists of the permission engine over 8,000 and over 800,000 tuples",
         )
         parser.add_argument("--streams", type=int, default=2000, help="streams that are open at once (2000)")
         parser.add_argument("--rounds", type=int, default=15, help="paired rounds (15)")
         parser.add_argument("--times", type=int, default=200, help="requests of each kind in a round (200)")
+        parser.add_argument("--scale", type=float, default=1.0, help="1 is 800,000 tuples (1)")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, *, rounds: int, times: int, **options: Any) -> None:
         if options["what"] == "streams":
             self._show_streams(options["streams"], is_json=options["json"])
+            return
+        if options["what"] == "permissions":
+            self._show_permissions(options["scale"], times, is_json=options["json"])
             return
         with ExitStack() as stack:
             environment = stack.enter_context(scratch_servers())
@@ -64,6 +69,16 @@ class Command(BaseCommand):
         table = Table("", "", title=f"{count} live streams, open and idle")
         for name, value in found.items():
             table.add_row(name.replace("_", " "), f"{value:g}")
+        Console().print(table)
+
+    def _show_permissions(self, scale: float, times: int, *, is_json: bool) -> None:
+        found = permissions.measure(scale, times, say=(lambda text: None) if is_json else self.stdout.write)
+        if is_json:
+            self.stdout.write(json.dumps(found, indent=2))
+            return
+        table = Table("", "few tuples", "many", "growth", title="Permission engine")
+        for name, (few, many) in found.items():
+            table.add_row(name.replace("_", " "), f"{few:.4g}", f"{many:.4g}", f"{many / few:.2f}" if few else "")
         Console().print(table)
 
     def compare(

@@ -8,6 +8,8 @@ A difference prints its seed and the smallest case that still shows it. What is 
 * It refuses a model for a relation without entry point that has one: its search shares what it has visited between the
   operands of `and` and `but not` (hasEntrypoints in typesystem.go clones the outer map only), so that the order counts.
 * Its list says otherwise than its own check of the same objects or users, and ours agrees with its check.
+* Both lists have `user:*`, ours also names people of whom its check says yes: where an operator leads back to itself we
+  check whoever might be listed, and everybody counts.
 * It fails for a parameter that nobody gave, and answers as we do whatever is given for it: it evaluates conditions of
   tuples that cannot lead to the subject, we do not.
 * It comes to no end: it walks circles anew on every path that leads to them.
@@ -312,6 +314,8 @@ def excuse(case: Case, got: Answer) -> str:
         reason = _list_excuse(case, case.queries[0], got)
         if reason:
             return reason
+        if _names_beside_everybody(case, case.queries[0], got, expected):
+            return "We name somebody beside everybody, whom OpenFGA's check knows too"
     cut = _without_circles(case, got)
     if cut is None or not (theirs([cut])[0][0] == got or _list_excuse(cut, case.queries[0], got)):
         return ""
@@ -389,6 +393,16 @@ def _list_excuse(case: Case, query: Query, got: Answer) -> str:
     if all(answer is (name in got) for name, answer in zip(names * 3, checked, strict=True)):
         return f"OpenFGA's {query.ask} contradicts its check, which says as we"
     return ""
+
+
+def _names_beside_everybody(case: Case, query: Query, got: Answer, expected: Answer) -> bool:
+    """Whether both say `user:*`, and we name people besides whom OpenFGA's check confirms."""
+    if not isinstance(got, tuple) or not isinstance(expected, tuple) or not set(expected) < set(got):
+        return False
+    asked = tuple(
+        Query("check", name, query.relation, query.target, query.context) for name in sorted(set(got) - set(expected))
+    )
+    return f"{query.subject}:*" in expected and set(theirs([replace(case, queries=asked)])[0]) == {True}
 
 
 def _candidates(case: Case, query: Query) -> Iterator[str]:

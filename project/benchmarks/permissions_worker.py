@@ -1,0 +1,132 @@
+"""The side of `manage.py bench permissions` that works inside the product.
+
+`{"do": "build", "scale": 1}` makes a store with a company in it, `{"do": "measure", "times": 1000}` asks questions of
+it. Times of the engine are taken inside PostgreSQL, by `clock_timestamp` around each of many questions.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from project.benchmarks.permissions_data import BUSY, MODEL, OPEN, Company
+from project.benchmarks.worker import serve
+
+if TYPE_CHECKING:
+    from accounts.permissions.engine import Engine
+
+_built: list[tuple[Company, Engine]] = []
+
+_LOOP = """
+CREATE FUNCTION pg_temp.timed_checks(st bigint, m bigint, node integer, has_operators boolean, objects text[],
+    subjects text[]) RETURNS TABLE (took double precision, answer integer) LANGUAGE plpgsql AS $$
+DECLARE
+    began timestamptz;
+BEGIN
+    FOR i IN 1 .. cardinality(objects) LOOP
+        began := clock_timestamp();
+        answer := permission_check(st, m, node, objects[i], 'user', subjects[i], '', '{}', NULL, '{}', 0,
+            has_operators);
+        took := extract(epoch FROM clock_timestamp() - began) * 1000;
+        RETURN NEXT;
+    END LOOP;
+END $$
+"""
+
+
+def build(scale: float) -> dict[str, Any]:
+    """Copy the company's tuples into a store of its own."""
+    from django.db import connection
+
+    from accounts.permissions.engine import save_model
+    from accounts.permissions.language import parse
+    from accounts.permissions.models import PermissionStore
+
+    company = Company(scale)
+    engine = save_model(PermissionStore.objects.create(name=f"bench {scale}"), parse(MODEL))
+    rows = list(dict.fromkeys(company.tuples()))
+    columns = "store_id, object_type, object_id, relation, subject_type, subject_id, subject_relation, condition"
+    with connection.cursor() as cursor:
+        copy = f"COPY accounts_relationtuple ({columns}, created_at) FROM STDIN"
+        with cursor.copy(copy) as target:
+            for row in rows:
+                target.write_row((engine.store_id, *row, "", "2026-01-01T00:00:00Z"))
+        cursor.execute("ANALYZE accounts_relationtuple, accounts_permissionhop, accounts_permissionnode")
+    _built.append((company, engine))
+    return {"tuples": len(rows)}
+
+
+def measure(times: int) -> dict[str, Any]:
+    """Return figures of the store that was built last: milliseconds, and how many a list has."""
+    company, engine = _built[-1]
+    found: dict[str, float] = {}
+    for relation in ("editor", "viewer", "reader"):
+        found |= _checks(company, engine, relation, times)
+    found["check_with_round_trip_p50_ms"] = _round_trips(company, engine, times)
+    small = f"user:{company.people // 2}"
+    found |= _list("list_objects_many", partial(engine.list_objects, f"user:{BUSY}", "editor", "document"))
+    found |= _list("list_objects", partial(engine.list_objects, small, "viewer", "document"))
+    found |= _list("list_objects_but_not", partial(engine.list_objects, small, "reader", "document"))
+    found |= _list("list_users", partial(engine.list_users, f"document:{OPEN}", "viewer", "user"))
+    found |= _list("list_users_but_not", partial(engine.list_users, f"document:{OPEN}", "reader", "user"))
+    return found
+
+
+def _checks(company: Company, engine: Engine, relation: str, times: int) -> dict[str, float]:
+    from django.db import connection
+
+    node = engine.program.relations["document", relation]
+    objects, subjects = _asked(company, times)
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute("DROP FUNCTION IF EXISTS pg_temp.timed_checks")
+        cursor.execute(_LOOP)
+        arguments: list[Any] = [
+            engine.store_id,
+            engine.model_id,
+            node,
+            engine.program.has_operators(node),
+            objects,
+            subjects,
+        ]
+        took: list[float] = []
+        for _ in range(2):  # the first round warms up
+            cursor.execute("SELECT took FROM pg_temp.timed_checks(%s, %s, %s, %s, %s, %s)", arguments)
+            took = [row[0] for row in cursor.fetchall()]
+    cuts = statistics.quantiles(took, n=100)
+    return {f"check_{relation}_p50_ms": cuts[49], f"check_{relation}_p95_ms": cuts[94]}
+
+
+def _round_trips(company: Company, engine: Engine, times: int) -> float:
+    """What a program waits for one check, from Python and back."""
+    took = []
+    for target, subject in zip(*_asked(company, times), strict=True):
+        began = time.perf_counter()
+        engine.check(f"user:{subject}", "viewer", f"document:{target}")
+        took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)
+
+
+def _asked(company: Company, times: int) -> tuple[list[str], list[str]]:
+    """Documents and people at random."""
+    chance = random.Random(7)  # noqa: S311 - the same each time
+    objects = [str(chance.randrange(company.documents)) for _ in range(times)]
+    return objects, [str(chance.randrange(company.people)) for _ in range(times)]
+
+
+def _list(name: str, ask: Callable[[], Sequence[str]]) -> dict[str, float]:
+    took = []
+    for _ in range(4):
+        began = time.perf_counter()
+        length = len(ask())
+        took.append((time.perf_counter() - began) * 1000)
+    return {f"{name}_ms": statistics.median(took[1:]), f"{name}_length": length}
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], {"build": build, "measure": measure})

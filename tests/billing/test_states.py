@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from django.db import connection
 
-from billing import states
 from billing.states import PUBLIC_COMMANDS, TRANSITIONS, TRIGGER, Access, Status, allowed_commands, target
 from core.errors import InvalidTransition
 
@@ -75,8 +73,3 @@ def test_stands_in_the_database_as_it_stands_here() -> None:
         (source,) = cursor.fetchone()
     body = TRIGGER.function_sql().split("$$")[1]
     assert source == body, "billing/states.py changed: write a migration with Trigger().function_sql()"
-
-
-def test_is_drawn_in_the_reference() -> None:
-    page = Path(__file__).parents[2] / "docs/reference/subscription-states.md"
-    assert page.read_text() == states.as_markdown()

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from billing import states
 from core import reference
 from project.settings.variables import VARIABLES
 
@@ -21,6 +22,7 @@ def pages() -> dict[str, str]:
         "docs/reference/errors.md": reference.errors_page(),
         "docs/reference/permissions.md": reference.permissions_page(),
         "docs/reference/commands.md": reference.commands_page(OUR_APPS),
+        "docs/reference/subscription-states.md": states.as_markdown(),
         "docs/reference/settings.md": reference.settings_page(VARIABLES),
         ".env.example": reference.env_example(VARIABLES),
     }

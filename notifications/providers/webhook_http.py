@@ -83,6 +83,6 @@ def _retry_after(header: bytes) -> timedelta | None:
         return timedelta(seconds=int(text))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(timedelta(0), (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC))

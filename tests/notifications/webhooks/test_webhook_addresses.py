@@ -205,8 +205,11 @@ def test_names_what_is_no_answer_of_http() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("30", 30), ("0", 0), ("soon", None), ("-5", None), ("", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0)],
-)
+    [
+        ("30", 30), ("0", 0), ("soon", None), ("-5", None), ("", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Thu, 01 Jan 1970 00:00:00 +99999999999999999999", None), (f"Thu, 01 Jan {'9' * 30} 00:00:00 GMT", None),
+    ],
+)  # fmt: skip
 def test_reads_retry_after(receiver: Receiver, header: str, seconds: int | None) -> None:
     receiver.answers = [Says(503, {"Retry-After": header})]
     asked = send(f"{receiver.url}/").retry_after

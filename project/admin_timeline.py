@@ -39,8 +39,9 @@ def of(
 
 
 def latest(*, limit: int) -> list[TimelineEntry]:
-    """Return the newest events of the whole house."""
-    return entries(Event.objects.order_by("-id")[:limit])
+    """Return the newest events of the whole house, but for the sections of the help pages: a new version publishes a
+    hundred of them at once, and they are no news to anybody."""
+    return entries(Event.objects.exclude(type__startswith="ai.help_page.").order_by("-id")[:limit])
 
 
 def events_url() -> str:

@@ -26,6 +26,7 @@ _NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
 _MARKDOWN_LINK = re.compile(r"^(?P<page>[\w./-]+)\.md(?P<anchor>#.*)?$")
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 _SHOWN_ANCHOR = re.compile(r"&lt;a id=&quot;([\w-]+)&quot;&gt;&lt;/a&gt;")
+_COMMENT = re.compile(r"^<!-- [^\n]* -->$", re.MULTILINE)
 _CODE: Final = "    "
 _DRAWING: Final = "mermaid"
 _IMAGE = re.compile(r"^[\w./-]+\.(png|svg)$")
@@ -61,6 +62,11 @@ def _reader() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
+def _parsed(source: str) -> list[Token]:
+    """Read a page, without the comment for who edits it."""
+    return _reader().parse(_COMMENT.sub("", source, count=1))
+
+
 def sections() -> list[Section]:
     """Return the sections of the pages that answers are made from (tutorial, how-to, reference)."""
     found = (_sections(page, path.read_text()) for page, path in pages().items() if page.split("/")[0] in INDEXED)
@@ -69,19 +75,52 @@ def sections() -> list[Section]:
 
 def as_html(page: str, source: str) -> tuple[str, str]:
     """Return title and HTML of a page, with an anchor at each heading and its links led to the other pages."""
-    tokens = _reader().parse(source)
-    for token, anchor in _headings(tokens):
-        token.attrSet("id", anchor)
+    tokens = _parsed(source)
+    title = _title(tokens) or page
     for token in tokens:
         for inner in token.children or ():
             _lead(inner, page)
-    title = next((_text(tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "heading_open"), page)
+    anchors = {id(token): anchor for token, anchor in _headings(tokens)}
+    for at, token in enumerate(tokens):
+        if anchor := anchors.get(id(token)):
+            token.attrSet("id", anchor)
+            if token.tag != "h1":
+                _link_to_itself(tokens[at + 1], anchor)
     content = _reader().renderer.render(tokens, _reader().options, {})
     return title, _SHOWN_ANCHOR.sub(r'<a id="\1"></a>', content)
 
 
+def outline(source: str) -> list[tuple[str, str]]:
+    """Return anchor and words of each heading of the second order."""
+    tokens = _parsed(source)
+    anchors = {id(token): anchor for token, anchor in _headings(tokens) if token.tag == "h2"}
+    return [(anchors[id(token)], _text(tokens[at + 1])) for at, token in enumerate(tokens) if id(token) in anchors]
+
+
+def titles() -> dict[str, str]:
+    """Return the title of every page, by page. A file is read again when it has changed."""
+    return {page: _title_of(path, path.stat().st_mtime_ns) or page for page, path in pages().items()}
+
+
+@functools.lru_cache(maxsize=512)
+def _title_of(path: Path, changed: int) -> str:
+    return _title(_parsed(path.read_text()))
+
+
+def _title(tokens: Sequence[Token]) -> str:
+    return next((_text(tokens[at + 1]) for at, token in enumerate(tokens) if token.type == "heading_open"), "")
+
+
+def _link_to_itself(heading: Token, anchor: str) -> None:
+    """Put a link to its own address behind a heading."""
+    opened, text, closed = Token("link_open", "a", 1), Token("text", "", 0), Token("link_close", "a", -1)
+    opened.attrs = {"class": "anchor", "href": f"#{anchor}", "aria-label": "Address of this section"}
+    text.content = "#"
+    heading.children = [*(heading.children or ()), opened, text, closed]
+
+
 def _sections(page: str, source: str) -> Iterator[Section]:
-    tokens = _reader().parse(source)
+    tokens = _parsed(source)
     anchors = {id(token): anchor for token, anchor in _headings(tokens)}
     starts = [at for at, token in enumerate(tokens) if token.type == "heading_open" and token.tag <= _DEEPEST]
     page_title = _text(tokens[starts[0] + 1]) if starts else page

@@ -14,6 +14,8 @@ from ai.models import HelpPage
 from ai.services import help_pages
 from core import clock
 from core.actor import SYSTEM
+from tests.billing import factories
+from tests.support.index import index_everything
 
 SOURCE = """\
 # Refunds & more
@@ -56,6 +58,8 @@ def test_shows_no_html_and_no_script_of_a_page() -> None:
     assert 'href="/help/map#processes"' in content
     assert 'src="/help/images/a.png"' in content
     assert '<h2 id="how-it-works-1">' in content
+    assert '<a class="anchor" href="#how-it-works-1" aria-label="Address of this section">#</a>' in content
+    assert markdown.outline(SOURCE) == [("how-it-works", "How it works"), ("how-it-works-1", "How it works")]
 
 
 @given(st.text(st.sampled_from('<>a="&script/ \n#`[]()x'), max_size=80))
@@ -99,6 +103,48 @@ def test_leads_only_to_pages_and_pictures_that_are_there() -> None:
 def test_lists_all_pages() -> None:
     content = Client().get("/help/").content.decode()
     assert all(f'href="/help/{page}"' in content for page in markdown.pages())
+
+
+@pytest.fixture
+def indexed(db: None) -> None:
+    help_pages.publish(actor=SYSTEM, now=clock.now())
+    index_everything()
+
+
+def test_finds_sections_for_everybody(indexed: None) -> None:
+    content = Client().get("/help/", {"q": "How do I refund a payment?"}).content.decode()
+    found = re.findall(r'<li>\s*<a href="(/help/[^"]*)">', content.partition('<ol class="found">')[2])
+    assert found[0] == "/help/how-to/refund"
+    assert "<mark>" in content
+
+
+def test_finds_what_is_spelt_otherwise(indexed: None) -> None:
+    assert "/help/how-to/webhooks" in Client().get("/help/?q=webhok").content.decode().partition('class="found"')[2]
+    assert "Nothing found" in Client().get("/help/?q=zzzzzzz").content.decode()
+
+
+def test_shows_what_was_looked_for_as_text(indexed: None) -> None:
+    content = Client().get("/help/", {"q": "<script>alert(1)</script>\x00"}).content.decode()
+    assert "<script" not in content
+    assert "&lt;script&gt;" in content
+
+
+def test_finds_nothing_but_help(indexed: None) -> None:
+    customer = factories.customer(name="Zebedee Quagmire")
+    index_everything()
+    content = Client().get("/help/?q=Zebedee+Quagmire").content.decode()
+    assert "Nothing found" in content
+    assert customer.public_id not in content
+
+
+@pytest.mark.django_db
+def test_leads_back_and_to_the_other_pages() -> None:
+    content = Client().get("/help/how-to/webhooks").content.decode()
+    assert 'href="/admin/"' in content
+    assert 'href="/help/how-to/webhooks" aria-current="page"' in content
+    assert '<a href="#rotate-the-secret">Rotate the secret</a>' in content
+    assert "<style" not in content
+    assert "<script" not in content
 
 
 @pytest.mark.django_db

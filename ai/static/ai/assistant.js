@@ -36,9 +36,17 @@
     card.replaceChildren(made("p", "ch-answer__question", question), box, again);
   }
 
-  /* [2] in the text leads to the second source. */
+  /* Lines that are set in by four blanks are code; [2] in the text leads to the second source. */
   function marked(text) {
     const node = made("div", "ch-answer__text");
+    for (const part of text.split(/((?:^|\n+)(?: {4}[^\n]*(?:\n+|$))+)/)) {
+      if (/^\n* {4}/.test(part)) node.append(made("pre", "", part.replace(/^\n+|\s+$/g, "").replace(/^ {4}/gm, "")));
+      else linked(node, part);
+    }
+    return node;
+  }
+
+  function linked(node, text) {
     for (const part of text.split(/(\[\d+(?:, \d+)*\])/)) {
       const numbers = /^\[([\d, ]+)\]$/.exec(part);
       if (!numbers) { node.append(part); continue; }
@@ -48,7 +56,6 @@
         node.append(at ? " " : "", link);
       });
     }
-    return node;
   }
 
   function source(citation) {

@@ -131,11 +131,13 @@ def test_servers_that_a_killed_command_left_are_used_again(tmp_path: Path) -> No
     later.release()
 
 
-def test_a_killed_postgres_comes_back_with_its_data(tmp_path: Path) -> None:
+def test_a_killed_postgres_comes_back_with_its_data_though_a_child_of_it_still_works(tmp_path: Path) -> None:
     servers = LocalServers(tmp_path / "state")
     variables = servers.attach(valkey=False)
     with psycopg.connect(variables["MIGRATION_DATABASE_URL"]) as connection:
         connection.execute("create table kept (id int)")
+    busy = psycopg.connect(variables["MIGRATION_DATABASE_URL"])
+    busy.pgconn.send_query(b"select count(*) from generate_series(1, 10000000)")
     pid = servers.postgres(Path(servers._state()["sockets"])).pid
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -10,6 +10,7 @@ from accounts.models import ApiKey, RefreshToken, Session, User
 from accounts.services import sessions
 from audit.models import Event
 from core.clock import now
+from project.management.commands.dev import STAFF_EMAIL, fresh_staff_password
 from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +108,11 @@ def test_lets_a_superuser_made_by_the_command_sign_in_to_the_api(api):
     user = User.objects.create_superuser("root@example.com", PASSWORD)
     assert Event.objects.filter(type="accounts.user.created", subject_id=user.pk).exists()
     assert api().sign_in("root@example.com").get("/api/v1/me").json()["is_staff"] is True
+
+
+def test_a_new_password_at_each_dev_leaves_the_version_alone(api):
+    fresh_staff_password()
+    version = User.objects.get(email=STAFF_EMAIL).version
+    password = fresh_staff_password()
+    user = User.objects.get(email=STAFF_EMAIL)
+    assert (user.version, user.check_password(password)) == (version, True)

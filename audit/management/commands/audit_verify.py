@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from rich.console import Console
 from rich.progress import Progress
 
 from audit.services.verification import Report, verify
@@ -40,7 +41,8 @@ class Command(BaseCommand):
     def _verified(self, *, is_quiet: bool) -> Report:
         if is_quiet:
             return verify()
-        with Progress() as bar:
+        console = Console(stderr=True)
+        with Progress(console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task("Verifying", total=None)
             return verify(lambda done, total: bar.update(task, completed=done, total=total))
 

@@ -58,7 +58,8 @@ class Command(BaseCommand):
     def _wait(self, since: datetime, timeout: int, *, is_quiet: bool) -> dict[str, Any]:
         """Watch the jobs until none is open; catching up enqueues more on the way."""
         started = time.monotonic()
-        with Progress(console=Console(stderr=True), disable=is_quiet) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, disable=is_quiet or not console.is_terminal) as progress:
             bar = progress.add_task("Renewing and collecting")
             while True:
                 counts = selectors.job_counts(since)

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from audit.selectors import sealing
 from search.documents import document_types
 from search.selectors.state import state
 from search.services import drift, indexing
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             drift.mend_inside()
         found: list[Drift] = []
         columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             for kind in indexing.kinds(options["type"]):
                 task = progress.add_task(kind.label, total=None)
                 one = drift.of(kind, partial(progress.advance, task))
@@ -52,7 +53,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _print(self, found: list[Drift], broken: list[str], *, is_json: bool, is_repaired: bool) -> None:
-        behind = state().behind
+        behind = state().behind + sealing.lag().events  # what is not sealed is not read either
         if is_json:
             types = _as_payload(found)
             told = {"behind": behind, "is_repaired": is_repaired, "index": broken, "types": types}
@@ -70,7 +71,9 @@ class Command(BaseCommand):
                 for each in ids[:_SHOWN]:
                     self.stdout.write(f"  {word} {public(each)}")
         if behind:
-            self.stdout.write(f"The follower is {behind} events behind.")
+            self.stdout.write(
+                f"{behind} events were not read yet: what they change is reported above. The relay reads them."
+            )
 
 
 def _as_payload(found: list[Drift]) -> dict[str, Any]:

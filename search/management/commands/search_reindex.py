@@ -41,7 +41,7 @@ class Command(BaseCommand):
         work = self._rehearse if options["dry_run"] else self._reindex
         results: dict[str, Outcome] = {}
         columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             for kind in kinds:
                 task = progress.add_task(kind.label, total=None)
                 results[kind.name] = work(kind, after, partial(progress.advance, task))

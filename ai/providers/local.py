@@ -23,7 +23,7 @@ from ai.wording import asks_how_to
 from search.analysis import STOP_WORDS, root, words
 
 NOTHING: Final = "I found nothing that answers this in what you may see."
-_K1, _B = 1.2, 0.75
+_K1, _B = 1.2, 0.5
 _TITLE_COUNTS: Final = 0.5
 _COVERED: Final = 0.5
 _WEAKEST: Final = 0.65  # of the best
@@ -35,7 +35,9 @@ _LONGEST: Final = 400  # characters of one sentence that is quoted
 _LONGEST_PARAGRAPH: Final = 500
 _LONGEST_LIST: Final = 1000
 _LONGEST_CODE: Final = 600
-_SAYS_NOTHING: Final = frozenset({"happen", "happens", "mean", "means", "please"})  # in a question
+_SAYS_NOTHING: Final = frozenset(
+    {"get", "happen", "happens", "long", "make", "mean", "means", "please", "use", "want"}
+)  # in a question
 _CODE_AT_END = re.compile(r"\n\s*?\n? {4}[^\n]*(?:\n(?: {4}[^\n]*)?)*$")
 _HAS_LETTER = re.compile(r"[^\W_]")
 # What begins so speaks of what was said before.
@@ -144,7 +146,7 @@ def _best(wanted: frozenset[str], hits: list[Hit], *, asks_how: bool) -> list[Hi
         hit for hit in hits
         if len(hit.near & wanted) > _COVERED * len(wanted)
         and (hit.counts.keys() & wanted or (_is_named(hit, wanted) and not asks_how))
-    ]  # fmt: skip
+    ] or [hit for hit in hits if _is_named(hit, wanted)]  # fmt: skip
     if not wanted or not near:
         return []
     scores = _scores(wanted, hits)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-# A stop before a small letter belongs to an abbreviation: "Acme Inc. over $49.00" goes on.
-_SENTENCE = re.compile(r".+?(?:[.!?](?=\s+[^a-z\s]|\s*$)|$)")
+# A stop before a small letter ends nothing: "Acme Inc. over $49.00" goes on, and so does "1: broken. 2: lost."
+_SENTENCE = re.compile(r".+?(?:[.!?](?=\s+(?!\d+: )[^a-z\s]|\s*$)|$)")
 _LINE = re.compile(r"[^\n]+")
 _STEP = re.compile(r"\d{1,2}\. ")
 _ITEM = re.compile(r"[•*-] ")

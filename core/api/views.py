@@ -21,10 +21,12 @@ from core.api.filters import refuse_unknown
 from core.api.operations import Idempotency, Operation
 from core.api.replies import JSON, PROBLEM_JSON, Reply, etag, finish, version_tags
 from core.api.requests import Request
+from core.api.serializers import InputSerializer
 from core.errors import InvalidInput, MethodNotAllowed, NotAcceptable, StaleVersion, Unauthenticated
 from core.models import Entity
 from core.telemetry import logs
 
+_WITH_BODY = ("POST", "PUT", "PATCH")
 _ACCEPTED = {"*/*", "application/*", JSON, PROBLEM_JSON}
 
 
@@ -87,6 +89,8 @@ class APIView(RestAPIView):
             self.limit(request)
             if request.GET:
                 refuse_unknown(request.GET, self.known_parameters(declared))
+            if declared.request is None and request.method in _WITH_BODY and request._request.body:
+                self._validated(InputSerializer, request.data, {})  # a member that nobody reads is a mistake
             reply = self._execute(handler, declared, request, args, kwargs)
         if declared.has_secret:
             reply._holds_secret = True  # type: ignore[attr-defined]  # it is not compressed

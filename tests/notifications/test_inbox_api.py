@@ -56,6 +56,14 @@ def test_filters_and_counts(api, owner, notes) -> None:
     assert client.get(f"{URL}?limit=1").json()["next"]
 
 
+def test_takes_no_body_where_nothing_is_asked(api, owner, notes) -> None:
+    address = f"{URL}/{notes[0][0].public_id}/mark-read"
+    faults = api(owner).post(address, {"is_read": False}).json()["errors"]
+    assert [(fault["pointer"], fault["code"]) for fault in faults] == [("/is_read", "unknown_field")]
+    assert api(owner).post(address, "no", content_type="text/plain").status_code == 415
+    assert api(owner).post(address, {}).json()["is_read"] is True
+
+
 def test_marks_everything_up_to_a_moment(api, owner, notes) -> None:
     client = api(owner)
     second = Notification.objects.get(unique="n2")

@@ -27,6 +27,7 @@ _MARKDOWN_LINK = re.compile(r"^(?P<page>[\w./-]+)\.md(?P<anchor>#.*)?$")
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 _SHOWN_ANCHOR = re.compile(r"&lt;a id=&quot;([\w-]+)&quot;&gt;&lt;/a&gt;")
 _COMMENT = re.compile(r"^<!-- [^\n]* -->$", re.MULTILINE)
+_WAY_ON: Final = "Next: "  # the last line of a page: where to read on, and no statement
 _CODE: Final = "    "
 _DRAWING: Final = "mermaid"
 _IMAGE = re.compile(r"^[\w./-]+\.(png|svg)$")
@@ -176,7 +177,7 @@ def _blocks(tokens: Sequence[Token]) -> Iterator[str]:
                 items.lines.append(code)
             else:
                 yield code
-        elif token.type == "inline" and (text := _text(token)):
+        elif token.type == "inline" and (text := _text(token)) and not text.startswith(_WAY_ON):
             if row is not None:
                 row.append(text)
             elif items.is_open:

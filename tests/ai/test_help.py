@@ -50,6 +50,11 @@ def test_splits_a_page_by_its_headings() -> None:
     assert second.body == "1. Press Ctrl-K.\n2. See the map and .\n\ntok_x · It fails.\n\n    $ rm -rf /"
 
 
+def test_takes_no_statement_from_the_line_that_says_where_to_read_on() -> None:
+    (section,) = markdown._sections("how-to/renew", "# Renew\n\nBy the clock.\n\nNext: [refund](refund.md).")
+    assert section.body == "By the clock."
+
+
 def test_shows_no_html_and_no_script_of_a_page() -> None:
     title, content = markdown.as_html("how-to/refund", SOURCE)
     assert title == "Refunds & more"

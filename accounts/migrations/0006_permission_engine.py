@@ -7,4 +7,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("accounts", "0005_relation_tuples")]
 
-    operations = [MakeEngine("7f43d13d2bf3")]
+    operations = [MakeEngine("d9d798a4bc77")]

@@ -86,14 +86,8 @@ def _checks(company: Company, engine: Engine, relation: str, times: int) -> dict
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("DROP FUNCTION IF EXISTS pg_temp.timed_checks")
         cursor.execute(_LOOP)
-        arguments: list[Any] = [
-            engine.store_id,
-            engine.model_id,
-            node,
-            engine.program.has_operators(node),
-            objects,
-            subjects,
-        ]
+        has_operators = engine.program.has_operators(node)
+        arguments: list[Any] = [engine.store_id, engine.model_id, node, has_operators, objects, subjects]
         took: list[float] = []
         for _ in range(2):  # the first round warms up
             cursor.execute("SELECT took FROM pg_temp.timed_checks(%s, %s, %s, %s, %s, %s)", arguments)

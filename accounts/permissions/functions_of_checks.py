@@ -1,0 +1,203 @@
+"""The functions that check: a walk from the object to the subject (see `functions`, which fills in the braces)."""
+
+from __future__ import annotations
+
+CHECK = """
+CREATE OR REPLACE FUNCTION permission_check{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer, has_operators boolean
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    found integer;
+BEGIN
+    IF truth @? '$.* ? (@ == 4)' THEN
+        RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            path, depth);
+    END IF;
+    SELECT answer.value INTO found FROM (
+        WITH RECURSIVE reach(node, object, steps) AS ({reach})
+        SELECT 1 AS value
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+            AND t.relation = h.relation AND t.subject_type = h.subject_type
+            AND t.subject_relation = h.subject_relation
+            AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+            AND t.condition = h.condition
+        WHERE f.steps <= {max_depth} AND {truth} = 1
+        UNION ALL
+        SELECT 1
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 5
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        WHERE s_relation <> '' AND f.object = s_id AND f.steps <= {max_depth}
+        UNION ALL
+        SELECT 5 FROM reach f WHERE f.steps > {max_depth}
+    ) answer LIMIT 1;
+    IF found = 1 THEN
+        RETURN 1;
+    ELSIF found = 5 THEN  -- a chain that is too long, or a circle: only the slow walk can tell
+        RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            path, depth);
+    ELSIF NOT has_operators THEN
+        RETURN 0;
+    END IF;
+    RETURN permission_operators{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given, path,
+        depth);
+END $engine$;
+"""
+
+OPERATORS = """
+CREATE OR REPLACE FUNCTION permission_operators{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    one record;
+    part integer;
+    answer integer := 0;
+BEGIN
+    FOR one IN
+        WITH RECURSIVE reach(node, object, steps) AS ({reach})
+        SELECT h.target AS node, f.object, min(f.steps) AS steps
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+            AND key = ANY(h.subjects)
+        GROUP BY h.target, f.object ORDER BY 3
+    LOOP
+        part := permission_operator{suffix}(st, m, one.node, one.object, s_type, s_id, s_relation, truth, given, path,
+            one.steps);
+        IF part = 1 THEN RETURN 1; END IF;
+        answer := GREATEST(answer, part);
+    END LOOP;
+    RETURN answer;
+END $engine$;
+"""
+
+# The same, a level at a time. It knows how far away a node is, and what could not be evaluated.
+CHECK_BY_LEVEL = """
+CREATE OR REPLACE FUNCTION permission_check_by_level{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    nodes integer[] := ARRAY[start];
+    objects text[] := ARRAY[start_object];
+    seen_nodes integer[] := nodes;
+    seen_objects text[] := objects;
+    waiting_nodes integer[] := '{{}}';
+    waiting_objects text[] := '{{}}';
+    waiting_depths integer[] := '{{}}';
+    found_nodes integer[];
+    found_objects text[];
+    best integer;
+    answer integer := 0;
+BEGIN
+    LOOP
+        SELECT CASE WHEN bool_or(found.value = 1) THEN 1 ELSE max(found.value) END INTO best
+        FROM (
+            SELECT {truth} AS value
+            FROM unnest(nodes, objects) AS f(node, object)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation
+                AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+                AND t.condition = h.condition
+        ) found;
+        IF best = 1 THEN RETURN 1; END IF;
+        answer := GREATEST(answer, best);
+        IF s_relation <> '' AND EXISTS (
+            SELECT FROM unnest(nodes, objects) AS f(node, object)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 5
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+            WHERE f.object = s_id
+        ) THEN RETURN 1; END IF;
+
+        SELECT array_agg(h.target), array_agg(f.object) INTO found_nodes, found_objects
+        FROM unnest(nodes, objects) AS f(node, object)
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
+            AND key = ANY(h.subjects);
+        IF found_nodes IS NOT NULL THEN
+            waiting_nodes := waiting_nodes || found_nodes;
+            waiting_objects := waiting_objects || found_objects;
+            waiting_depths := waiting_depths || array_fill(depth, ARRAY[cardinality(found_nodes)]);
+        END IF;
+
+        SELECT array_agg(n.target) FILTER (WHERE n.value = 1), array_agg(n.object) FILTER (WHERE n.value = 1),
+            max(n.value)
+        INTO found_nodes, found_objects, best
+        FROM (
+            SELECT DISTINCT h.target, t.subject_id AS object, {truth} AS value
+            FROM unnest(nodes, objects) AS f(node, object)
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (2, 3)
+                AND key = ANY(h.subjects)
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            WHERE t.subject_id <> '*'
+        ) n
+        WHERE n.value > 0 AND NOT EXISTS (
+            SELECT FROM unnest(seen_nodes, seen_objects) AS s(node, object)
+            WHERE s.node = n.target AND s.object = n.object
+        );
+        IF best > 1 THEN answer := GREATEST(answer, best); END IF;
+        EXIT WHEN found_nodes IS NULL;
+        nodes := found_nodes;
+        objects := found_objects;
+        seen_nodes := seen_nodes || nodes;
+        seen_objects := seen_objects || objects;
+        depth := depth + 1;
+        IF depth > {max_depth} THEN
+            answer := 5;
+            EXIT;
+        END IF;
+    END LOOP;
+    FOR i IN 1 .. cardinality(waiting_nodes) LOOP
+        best := permission_operator{suffix}(st, m, waiting_nodes[i], waiting_objects[i], s_type, s_id, s_relation,
+            truth, given, path, waiting_depths[i]);
+        IF best = 1 THEN RETURN 1; END IF;
+        answer := GREATEST(answer, best);
+    END LOOP;
+    RETURN answer;
+END $engine$;
+"""
+
+# `path` are the operators that are being answered, each with '-' behind it where what `but not` takes away is asked.
+# An operator that leads back to itself adds nothing: that is a no. Through a `but not` it would be what it is not: then
+# there is no right answer, and the question itself (2) answers no.
+OPERATOR = """
+CREATE OR REPLACE FUNCTION permission_operator{suffix}(
+    st bigint, m bigint, node integer, object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, path text[], depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    key text := node || ' ' || object;
+    sign text;
+    parts integer[];
+    nested boolean[];
+    one integer;
+    answer integer := 1;
+    is_circular boolean := false;
+BEGIN
+    IF key = ANY(path) THEN
+        RETURN CASE WHEN '-' = ANY(path[array_position(path, key) :]) THEN 2 ELSE 0 END;
+    END IF;
+    SELECT n.operator, n.operands, n.nested INTO sign, parts, nested
+    FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
+    FOR i IN 1 .. cardinality(parts) LOOP
+        one := permission_check{suffix}(st, m, parts[i], object, s_type, s_id, s_relation, truth, given,
+            CASE WHEN sign = '-' AND i = 2 THEN path || ARRAY[key, '-'] ELSE path || key END, depth, nested[i]);
+        IF sign = '-' AND i = 2 THEN one := CASE one WHEN 1 THEN 0 WHEN 0 THEN 1 ELSE one END; END IF;
+        IF one = 0 THEN RETURN 0; END IF;  -- whatever the others are
+        is_circular := is_circular OR one = 2;
+        IF one > 2 THEN answer := one; END IF;
+    END LOOP;
+    RETURN CASE WHEN is_circular THEN 2 ELSE answer END;
+END $engine$;
+"""

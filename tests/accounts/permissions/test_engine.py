@@ -1,0 +1,90 @@
+"""What the engine offers beyond OpenFGA's tests: many checks at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.permissions.engine import Engine, save_model
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language import parse
+from accounts.permissions.models import PermissionStore
+from accounts.permissions.tuples import Tuple
+from core.ids import new_id
+
+pytestmark = pytest.mark.django_db
+
+MODEL = parse("""model
+  schema 1.1
+
+type user
+
+type document
+  relations
+    define viewer: [user, user with in_hours]
+    define banned: [user]
+    define reader: viewer but not banned
+
+condition in_hours(hour: int) {
+  hour < 18
+}
+""")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    engine = save_model(PermissionStore.objects.create(name=f"engine {new_id()}"), MODEL)
+    engine.write(
+        [
+            Tuple.parse({"user": "user:ann", "relation": "viewer", "object": "document:1"}),
+            Tuple.parse({"user": "user:bob", "relation": "viewer", "object": "document:1"}),
+            Tuple.parse({"user": "user:bob", "relation": "banned", "object": "document:1"}),
+            Tuple.parse(
+                {"user": "user:cay", "relation": "viewer", "object": "document:1", "condition": {"name": "in_hours"}}
+            ),
+        ]
+    )
+    return engine
+
+
+QUESTIONS = [
+    ("user:ann", "reader", "document:1"),
+    ("user:bob", "reader", "document:1"),
+    ("user:bob", "viewer", "document:1"),
+    ("user:ann", "none", "document:1"),
+    ("user:cay", "reader", "document:1"),
+    ("document:1", "reader", "document:1"),
+]
+
+
+def test_answers_many_checks_in_their_order(engine: Engine, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(2):
+        answers = engine.check_many(QUESTIONS, context={"hour": 9})
+    assert isinstance(answers[3], Refused)
+    assert [*answers[:3], *answers[4:]] == [True, False, True, True, False]
+
+
+def of(answer: bool | Refused) -> bool | Code:
+    return answer.code if isinstance(answer, Refused) else answer
+
+
+def alone(engine: Engine, question: tuple[str, str, str], given: Any, context: dict[str, Any]) -> bool | Code:
+    try:
+        return engine.check(*question, given=given, context=context)
+    except Refused as refused:
+        return refused.code
+
+
+def test_answers_each_as_a_check_of_its_own_does(engine: Engine) -> None:
+    given = [{"user": "user:dan", "relation": "viewer", "object": "document:2"}]
+    questions = [*QUESTIONS, ("user:dan", "reader", "document:2")]
+    for context in ({}, {"hour": 9}, {"hour": 20}):
+        for answer, question in zip(engine.check_many(questions, given, context), questions, strict=True):
+            assert of(answer) == alone(engine, question, given, context)
+
+
+def test_asks_nothing_when_nothing_is_asked(engine: Engine, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert engine.check_many([]) == []
+        assert engine.check_many([QUESTIONS[5]]) == [False]

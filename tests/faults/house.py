@@ -26,6 +26,7 @@ from tests.support.processes import Processes, Running, Web, free_port
 # Longer than any request of these tests; what is killed may be sent again after this many seconds.
 LEASE = "6"
 FREE_OF_LIMITS = "10000"
+_CRASH_LOOP_SECONDS = 12.0  # granian starts a worker anew after 3.5 s and wants it to live for 5.5
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request would bury what matters
 
@@ -42,6 +43,7 @@ class House:
         self._port = free_port()
         self._variables = {"RATE_LIMIT_SCALE": FREE_OF_LIMITS, "IDEMPOTENCY_LEASE": LEASE, **variables}
         self.kills: Counter[str] = Counter()
+        self._web_child_died = -_CRASH_LOOP_SECONDS
 
     @property
     def url(self) -> str:
@@ -72,7 +74,7 @@ class House:
             "web": self.kill_web,
             "worker": self.kill_worker,
             "relay": self.kill_relay,
-            "web child": lambda: self._kill_child(self.web),
+            "web child": self.kill_web_child,
             "worker child": lambda: self._kill_child(self.worker),
         }
         return found if SERVERS is None or SERVERS.is_valkey_given else {**found, "valkey": self.kill_valkey}
@@ -84,6 +86,15 @@ class House:
     def kill_web(self) -> None:
         self.web.kill()
         self._start_web()
+
+    def kill_web_child(self) -> None:
+        """Kill one process of the web. One that dies again soon after its start granian takes for one that cannot live,
+        and ends itself: then its keeper starts the whole anew, as `dev` does. Here nobody keeps it but this."""
+        if time.monotonic() - self._web_child_died < _CRASH_LOOP_SECONDS:
+            self.kill_web()
+            return
+        self._web_child_died = time.monotonic()
+        self._kill_child(self.web)
 
     def kill_worker(self) -> None:
         self.worker.kill()

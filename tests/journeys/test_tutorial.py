@@ -65,7 +65,7 @@ def test_goes_through_the_first_hour_of_staff(processes: Processes, tmp_path: Pa
     processes.relay()
     processes.worker()
     folder = Path(sys.executable).parent
-    script = "".join(blocks("tutorial/first-hour.md")).replace("manage.py", str(ROOT / "manage.py"))
+    script = "".join(blocks("tutorial/first-hour.md")).replace("manage.py", f'"{ROOT / "manage.py"}"')
     done = subprocess.run(
         ["bash", "-e", "-u", "-c", f'python3() {{ "{sys.executable}" "$@"; }}\n{script}'],
         cwd=tmp_path,

@@ -132,13 +132,13 @@ class Postgres:
         self._prepare()
         deadline = time.monotonic() + patience
         while True:
-            written = _length(self.log)
+            known = len(_text(self.log))
             self._launch()
             try:
                 self._await_ready(deadline - time.monotonic())
             except ServerFailed:
                 # The children of a server that was killed end a moment later, and hold its memory until then.
-                is_held = _MEMORY_IS_HELD in _tail(self.log, _length(self.log) - written)
+                is_held = _MEMORY_IS_HELD in _text(self.log)[known:]
                 if not is_held or time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
@@ -160,7 +160,9 @@ class Postgres:
         while not self.is_ready:
             is_over = self._process is not None and self._process.poll() is not None
             if is_over or time.monotonic() > deadline:
-                raise ServerFailed(f"PostgreSQL did not start; the end of {self.log}:\n{_tail(self.log)}")
+                raise ServerFailed(
+                    f"PostgreSQL did not start; the end of {self.log}:\n{_text(self.log)[-2000:] or '(no log)'}"
+                )
             time.sleep(0.01)
 
     def stop(self, *, patience: float = 20) -> None:
@@ -214,12 +216,8 @@ class Postgres:
         fresh.rename(self.kept)
 
 
-def _tail(log: Path, size: int = 2000) -> str:
+def _text(log: Path) -> str:
     try:
-        return log.read_text(errors="replace")[-size:]
+        return log.read_text(errors="replace")
     except OSError:
-        return "(no log)"
-
-
-def _length(log: Path) -> int:
-    return log.stat().st_size if log.exists() else 0
+        return ""

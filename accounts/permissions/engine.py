@@ -17,7 +17,7 @@ from accounts.permissions import conditions, tuples, writes
 from accounts.permissions.compiler import Program, compile_model, subject_kind
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
-from accounts.permissions.language.model import Model
+from accounts.permissions.language.model import Model, Relation
 from accounts.permissions.models import (
     PermissionHop,
     PermissionModel,
@@ -151,8 +151,7 @@ class Engine:
         sql = f"SELECT DISTINCT c.* FROM {_MANY}, LATERAL {function} c"  # noqa: S608
         with connection.cursor() as cursor:
             cursor.execute(sql, [*columns, self.store_id, self.model_id, question.rows])
-            found = cursor.fetchall()
-        return {key: self._value(name, json.loads(stored or "null"), question) for key, name, stored in found}
+            return self._values(cursor.fetchall(), question)
 
     def list_objects(
         self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
@@ -167,8 +166,7 @@ class Engine:
             return []
         values = [sorted(self.program.reached[node]), asker.type, asker.id, asker.relation]
         truth = self._truth(question, node, "permission_conditions_back", values)
-        # Where a condition has no value the answer may hang on it, or not: only a check of each object can tell.
-        by_sets = self.program.is_layered(node) and _NO_VALUE not in truth.values()
+        by_sets = self._can_combine_sets(node, truth)
         found = self._rows(question, "permission_objects", [node, *values], truth, str(by_sets))
         return [f"{of_type}:{object_id}" for object_id, answer in found if _yes_or_no(answer)]
 
@@ -185,8 +183,7 @@ class Engine:
         if kind not in self.program.subjects[node]:
             return []
         truth = self._truth(question, node, "permission_conditions", [node, wanted.id, kind])
-        by_sets = self.program.is_layered(node) and _NO_VALUE not in truth.values()
-        function = "permission_subjects_by_sets" if by_sets else "permission_subjects"
+        function = "permission_subjects_by_sets" if self._can_combine_sets(node, truth) else "permission_subjects"
         found = self._rows(question, function, [node, wanted.id, of_type, of_relation], truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
 
@@ -210,21 +207,27 @@ class Engine:
 
     # what all of them need
 
-    def _node(self, object_type: str, relation: str, no_type: Code, no_relation: Code) -> int:
+    def _relations(self, object_type: str, code: Code) -> Mapping[str, Relation]:
         definition = self.model.types.get(object_type)
         if definition is None:
-            raise Refused(no_type, f"There is no type '{object_type}'.", tuple(self.model.types))
-        if relation not in definition.relations:
-            message = f"There is no relation '{relation}' of '{object_type}'."
-            raise Refused(no_relation, message, tuple(definition.relations))
+            raise Refused(code, f"There is no type '{object_type}'.", tuple(self.model.types))
+        return definition.relations
+
+    def _node(self, object_type: str, relation: str, no_type: Code, no_relation: Code) -> int:
+        relations = self._relations(object_type, no_type)
+        if relation not in relations:
+            raise Refused(no_relation, f"There is no relation '{relation}' of '{object_type}'.", tuple(relations))
         return self.program.relations[object_type, relation]
 
     def _check_subject(self, subject: Subject, no_type: Code, no_relation: Code) -> None:
-        if subject.type not in self.model.types:
-            raise Refused(no_type, f"There is no type '{subject.type}'.", tuple(self.model.types))
-        if subject.relation and self.model.relation(subject.type, subject.relation) is None:
-            message = f"There is no relation '{subject.relation}' of '{subject.type}'."
-            raise Refused(no_relation, message, tuple(self.model.types[subject.type].relations))
+        if subject.relation:
+            self._node(subject.type, subject.relation, no_type, no_relation)
+        else:
+            self._relations(subject.type, no_type)
+
+    def _can_combine_sets(self, node: int, truth: Mapping[str, int]) -> bool:
+        """Where a condition has no value the answer may hang on it, or not: only a check of each one can tell."""
+        return self.program.is_layered(node) and _NO_VALUE not in truth.values()
 
     def _question(self, given: Given, context: Mapping[str, Any]) -> _Question:
         brought = (one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)
@@ -237,8 +240,10 @@ class Engine:
         """What each condition that can be met comes to: 1 it holds, 0 it does not, 4 it has no value."""
         if node not in self.program.conditional:
             return {}
-        found = self._rows(question, function, values)
-        return {key: self._value(name, json.loads(stored or "null"), question) for key, name, stored in found}
+        return self._values(self._rows(question, function, values), question)
+
+    def _values(self, met: Iterable[tuple[str, str, str | None]], question: _Question) -> dict[str, int]:
+        return {key: self._value(name, json.loads(stored or "null"), question) for key, name, stored in met}
 
     def _value(self, name: str, stored: Any, question: _Question) -> int:
         if name not in self._compiled:

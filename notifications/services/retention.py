@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
 
+from core.retention import delete_in_chunks
 from notifications.models import Mail, Notification
 
 JOB: Final = "notifications.purge"
-_CHUNK: Final = 500
 
 
 def purge(*, now: datetime) -> int:
@@ -19,13 +18,6 @@ def purge(*, now: datetime) -> int:
     a transaction; return how many notifications went. What nobody has read stays."""
     horizon = now - timedelta(days=settings.NOTIFICATION_RETENTION_DAYS)
     old = Notification.objects.filter(read_at__lt=horizon).order_by("read_at")
-    gone = 0
-    while True:
-        with transaction.atomic():
-            chunk = list(old.select_for_update(skip_locked=True, of=("self",)).values_list("pk", flat=True)[:_CHUNK])
-            Notification.objects.filter(pk__in=chunk).delete()
-        gone += len(chunk)
-        if len(chunk) < _CHUNK:
-            break
+    gone = delete_in_chunks(old)
     Mail.objects.filter(digest_on__lt=horizon.date(), told=None).delete()
     return gone

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 
-from accounts.permissions import conditions, tuples, writes
+from accounts.permissions import conditions, expanding, tuples, writes
 from accounts.permissions.compiler import Program, compile_model, subject_kind
+from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
 from accounts.permissions.language.model import Model, Relation
@@ -186,6 +187,11 @@ class Engine:
         function = "permission_subjects_by_sets" if self._can_combine_sets(node, truth) else "permission_subjects"
         found = self._rows(question, function, [node, wanted.id, of_type, of_relation], truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
+
+    def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
+        """Return what `relation` of the object `target` is made of, one level deep; see `expanding.expand`.
+        Conditions are not evaluated: `context` changes nothing."""
+        return expanding.expand(self, target, relation, given)
 
     # tuples
 

@@ -13,6 +13,7 @@ class Code(IntEnum):
     TOO_COMPLEX = 2002
     INVALID_WRITE = 2003
     DUPLICATE_TUPLES = 2004
+    INVALID_CURSOR = 2007  # invalid_continuation_token
     WRITE_FAILED = 2017
     TYPE_NOT_FOUND = 2021
     RELATION_NOT_FOUND = 2022

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from core.models import AppendOnly
+
+_PRESENT_TRANSACTION = Cast(
+    Cast(models.Func(function="pg_current_xact_id"), models.TextField()), models.BigIntegerField()
+)
 
 
 class PermissionStore(models.Model):
@@ -135,14 +140,17 @@ class RelationTuple(models.Model):
 
 
 class RelationChange(AppendOnly):
-    """One tuple written (also: under another condition than before) or deleted, in the transaction that did it. `id`
-    orders the changes of a tuple; those of several writers who commit at once may be seen out of order."""
+    """One tuple written (also: under another condition than before) or deleted, in the transaction that did it. (`id`
+    orders the changes of one tuple. Those of several writers are in order by (`transaction`, `id`): see `changes`.)"""
 
     class Operation(models.TextChoices):
         WRITE = "write"
         DELETE = "delete"
 
     id = models.BigAutoField(primary_key=True)
+    transaction = models.BigIntegerField(
+        db_default=_PRESENT_TRANSACTION, editable=False, help_text="the number of the transaction (xid8) that did it"
+    )
     store_id = models.BigIntegerField()
     operation = models.CharField(max_length=6, choices=Operation.choices)
     object_type = models.TextField()
@@ -156,7 +164,10 @@ class RelationChange(AppendOnly):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        indexes = [models.Index(fields=["store_id", "object_type", "id"], name="accounts_change_by_type")]
+        indexes = [
+            models.Index(fields=["store_id", "transaction", "id"], name="accounts_change_in_order"),
+            models.Index(fields=["store_id", "object_type", "transaction", "id"], name="accounts_change_by_type"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.object_type}:{self.object_id}#{self.relation}"

@@ -215,7 +215,10 @@ class ApiKey(Entity):
     name = models.CharField(max_length=100)
     lookup = models.CharField(max_length=16, unique=True, editable=False)
     secret_hash = models.BinaryField(max_length=32, editable=False)
-    scopes = ArrayField(models.CharField(max_length=80))
+    scopes = ArrayField(models.CharField(max_length=80), help_text="none for the key of a service account")
+    service_account = models.ForeignKey(
+        "accounts.ServiceAccount", on_delete=models.CASCADE, null=True, blank=True, related_name="api_keys"
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -230,23 +233,3 @@ class ApiKey(Entity):
     def is_live(self, now: datetime) -> bool:
         """Whether it opens anything at `now`."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-
-# The engine of relationship permissions keeps its tables beside its own code.
-from accounts.permissions.models import (  # noqa: E402
-    PermissionHop,
-    PermissionModel,
-    PermissionNode,
-    PermissionStore,
-    RelationChange,
-    RelationTuple,
-)
-
-__all__ = [
-    "PermissionHop",
-    "PermissionModel",
-    "PermissionNode",
-    "PermissionStore",
-    "RelationChange",
-    "RelationTuple",
-]

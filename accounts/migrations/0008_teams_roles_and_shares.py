@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0006_permission_engine'),
+        ('accounts', '0007_changes_in_order'),
     ]
 
     operations = [

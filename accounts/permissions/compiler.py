@@ -85,6 +85,29 @@ class Program:
         """Whether no `and` or `but not` that `node` leads to leads back to itself: then sets can be combined."""
         return not self.reached[node] & self.circular
 
+    def behind(self, node: int) -> frozenset[int]:
+        """Where a walk from `node` can find a candidate: `reached`, but of an operator the first operand alone."""
+        onward: dict[int, set[int]] = {one.number: set(one.operands[:1]) for one in self.nodes}
+        for hop in self.hops:
+            if hop.target is not None:
+                onward[hop.node].add(hop.target)
+        return _closure(onward, {node})
+
+    def finals(self, node: int) -> frozenset[int]:
+        """The nodes of the same object at which what `node` holds is found over a last tuple: itself, and of operators
+        the first operand. Empty when they lead to each other over tuples: then any tuple may be the last."""
+        found, waiting = {node}, [node]
+        while waiting:
+            at = waiting.pop()
+            for hop in self.hops:
+                if hop.node == at and hop.kind is Kind.OPERATOR and hop.target is not None:
+                    first = self.nodes[hop.target].operands[0]
+                    waiting += {first} - found
+                    found.add(first)
+        behind = self.behind(node)
+        over_tuples = {hop.target for hop in self.hops if hop.node in behind and hop.kind is not Kind.OPERATOR}
+        return frozenset() if found & over_tuples else frozenset(found)
+
 
 def compile_model(model: Model) -> Program:
     """Compile a model that `language.check` found no fault with."""

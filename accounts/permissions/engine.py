@@ -25,6 +25,7 @@ from accounts.permissions.models import (
     PermissionNode,
     PermissionStore,
 )
+from accounts.permissions.pages import Page, check_limit, id_of, page
 from accounts.permissions.tuples import Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
@@ -102,8 +103,8 @@ class Engine:
         if kind not in self.program.subjects[node]:
             return False
         truth = self._truth(question, node, "permission_conditions", [node, rest[0], kind])
-        more = f"'{{}}', 0, {self.program.has_operators(node)}"
-        rows = self._rows(question, "permission_check", [node, *rest], truth, more)
+        more = ("{}", 0, self.program.has_operators(node))
+        rows = self._rows(question, "permission_check", [node, *rest], truth, *more)
         return _yes_or_no(rows[0][0])
 
     def check_many(
@@ -139,9 +140,9 @@ class Engine:
 
     def _row(self, subject: str, relation: str, target: str) -> tuple[int, str, str, str, str, str]:
         """One check as the engine takes it: node, object, the subject's type, id and relation, and its kind."""
-        wanted, asker = Object.parse(target), Subject.parse(subject)
+        wanted = Object.parse(target)
         node = self._node(wanted.type, relation, Code.VALIDATION, Code.VALIDATION)
-        self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
+        asker = self._asker(subject)
         kind = subject_kind(asker.type, asker.relation)
         return node, wanted.id, asker.type, asker.id, asker.relation, kind
 
@@ -159,23 +160,93 @@ class Engine:
     ) -> list[str]:
         """Return every object of a type to which `subject` has `relation`, in the order of their ids: all of them,
         whatever their number. Raises Refused as `check` does, 2021 and 2022 for what is not in the model."""
-        asker = Subject.parse(subject)
-        node = self._node(of_type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
-        self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
+        return self.objects_by_relation(subject, [relation], of_type, given, context)[relation]
+
+    def objects_by_relation(
+        self,
+        subject: str,
+        relations: Iterable[str],
+        of_type: str,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+    ) -> dict[str, list[str]]:
+        """Answer `list_objects` for several relations in one round trip, two where conditions can be met."""
+        asker = self._asker(subject)
+        nodes = {one: self._node(of_type, one, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND) for one in relations}
         question = self._question(given, context)
-        if subject_kind(asker.type, asker.relation) not in self.program.subjects[node]:
-            return []
-        values = [sorted(self.program.reached[node]), asker.type, asker.id, asker.relation]
-        truth = self._truth(question, node, "permission_conditions_back", values)
-        by_sets = self._can_combine_sets(node, truth)
-        found = self._rows(question, "permission_objects", [node, *values], truth, str(by_sets))
-        return [f"{of_type}:{object_id}" for object_id, answer in found if _yes_or_no(answer)]
+        answers: dict[str, list[str]] = {relation: [] for relation in nodes}
+        asked = {node: relation for relation, node in nodes.items() if self._can_have(node, asker)}
+        if not asked:
+            return answers
+        truth = self._truth_back(question, asked, asker)
+        can_combine = all(self._can_combine_sets(node, truth) for node in asked)
+        is_layered = can_combine and any(map(self.program.has_operators, asked))
+        behind = sorted(frozenset.union(*map(self.program.behind, asked)))
+        values = [sorted(asked), behind, asker.type, asker.id, asker.relation]
+        for node, object_id, answer in self._rows(question, "permission_objects", values, truth, is_layered):
+            if _yes_or_no(answer):
+                answers[asked[node]].append(f"{of_type}:{object_id}")
+        return answers
+
+    def page_of_objects(
+        self,
+        subject: str,
+        relation: str,
+        of_type: str,
+        *,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page:
+        """Return up to `limit` (1 to 1000) of what `list_objects` returns, behind the id `after`: where the page before
+        says `next`. What is there all the time is on exactly one page, whatever is written in between."""
+        check_limit(limit)
+        asker = self._asker(subject)
+        node = self._node(of_type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        question = self._question(given, context)
+        if not self._can_have(node, asker):
+            return page((), limit)
+        truth = self._truth_back(question, [node], asker)
+        finals = self.program.finals(node)
+        values = [node, sorted(finals), sorted(self.program.behind(node) - finals), asker.type, asker.id]
+        values.append(asker.relation)
+        found = self._rows(question, "permission_page_of_objects", values, truth, id_of(after), limit + 1)
+        items = [object_id for object_id, answer in found[:limit] if _yes_or_no(answer)]
+        return page((f"{of_type}:{object_id}" for object_id in [*items, *found[limit:]]), limit)
 
     def list_users(
         self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
     ) -> list[str]:
         """Return every subject of a kind (`user`, `group#member`) that has `relation` to the object `target`, in
         order; `user:*` stands for everybody. Raises Refused as `list_objects` does."""
+        return self._users(target, relation, kind, given, context)
+
+    def page_of_users(
+        self,
+        target: str,
+        relation: str,
+        kind: str,
+        *,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page:
+        """Return up to `limit` of what `list_users` returns, as `page_of_objects` does."""
+        check_limit(limit)
+        return page(self._users(target, relation, kind, given, context, (id_of(after), limit + 1)), limit)
+
+    def _users(
+        self,
+        target: str,
+        relation: str,
+        kind: str,
+        given: Given,
+        context: Mapping[str, Any],
+        part: tuple[str, int] | None = None,
+    ) -> list[str]:
+        """All of them, or of those behind an id the first so many."""
         wanted = Object.parse(target)
         node = self._node(wanted.type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
         of_type, _, of_relation = kind.partition("#")
@@ -184,8 +255,14 @@ class Engine:
         if kind not in self.program.subjects[node]:
             return []
         truth = self._truth(question, node, "permission_conditions", [node, wanted.id, kind])
-        function = "permission_subjects_by_sets" if self._can_combine_sets(node, truth) else "permission_subjects"
-        found = self._rows(question, function, [node, wanted.id, of_type, of_relation], truth)
+        values = [node, wanted.id, of_type, of_relation]
+        by_sets = self._can_combine_sets(node, truth)
+        if part:
+            more = (*part, self.program.has_operators(node), by_sets)
+            found = self._rows(question, "permission_page_of_subjects", values, truth, *more)
+        else:
+            function = "permission_subjects_by_sets" if by_sets else "permission_subjects"
+            found = self._rows(question, function, values, truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
@@ -231,6 +308,15 @@ class Engine:
         else:
             self._relations(subject.type, no_type)
 
+    def _asker(self, subject: str) -> Subject:
+        asker = Subject.parse(subject)
+        self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
+        return asker
+
+    def _can_have(self, node: int, asker: Subject) -> bool:
+        """Whether the model lets such a subject have the relation at all."""
+        return subject_kind(asker.type, asker.relation) in self.program.subjects[node]
+
     def _can_combine_sets(self, node: int, truth: Mapping[str, int]) -> bool:
         """Where a condition has no value the answer may hang on it, or not: only a check of each one can tell."""
         return self.program.is_layered(node) and _NO_VALUE not in truth.values()
@@ -247,6 +333,15 @@ class Engine:
         if node not in self.program.conditional:
             return {}
         return self._values(self._rows(question, function, values), question)
+
+    def _truth_back(self, question: _Question, nodes: Iterable[int], asker: Subject) -> dict[str, int]:
+        """The same, of those that are met on the way from a subject to any of `nodes`."""
+        conditional = self.program.conditional.intersection(nodes)
+        if not conditional:
+            return {}
+        reached = sorted(frozenset.union(*(self.program.reached[node] for node in conditional)))
+        values = [reached, asker.type, asker.id, asker.relation]
+        return self._values(self._rows(question, "permission_conditions_back", values), question)
 
     def _values(self, met: Iterable[tuple[str, str, str | None]], question: _Question) -> dict[str, int]:
         return {key: self._value(name, json.loads(stored or "null"), question) for key, name, stored in met}
@@ -265,17 +360,17 @@ class Engine:
         function: str,
         values: Sequence[Any],
         truth: Mapping[str, int] | None = None,
-        more: str = "",
+        *more: Any,
     ) -> list[Any]:
         """Call one function of `functions.py`, whose last arguments are the truth of conditions, what is given, and
         `more`."""
         arguments = [self.store_id, self.model_id, *values]
         if truth is not None:
             arguments.append(json.dumps(truth))
-        places = ", ".join(_place(value) for value in arguments)
-        sql = f"SELECT * FROM {function}{question.suffix}({places}, %s::jsonb{more and ', '}{more})"  # noqa: S608
+        places = ", ".join([*map(_place, arguments), "%s::jsonb", *map(_place, more)])
+        sql = f"SELECT * FROM {function}{question.suffix}({places})"  # noqa: S608
         with connection.cursor() as cursor:
-            cursor.execute(sql, [*arguments, question.rows])
+            cursor.execute(sql, [*arguments, question.rows, *more])
             return cursor.fetchall()
 
 

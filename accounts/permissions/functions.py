@@ -1,5 +1,5 @@
 """The engine: PL/pgSQL functions that walk compiled models over tuples. Migrations create them from the text here, in
-`functions_of_checks` and in `functions_of_lists`.
+`functions_of_checks`, `functions_of_lists` and `functions_of_pages`.
 
 Each exists twice: `…` reads stored tuples, `…_given` also those of the request (`given`, a JSON array of rows).
 
@@ -21,6 +21,7 @@ from django.db.migrations.operations.special import RunSQL
 
 from accounts.permissions import functions_of_checks as checks
 from accounts.permissions import functions_of_lists as lists
+from accounts.permissions import functions_of_pages as pages
 
 MAX_DEPTH: Final = 25  # tuples in a row from the question to the answer, as in OpenFGA (resolveNodeLimit)
 
@@ -69,41 +70,33 @@ _TEMPLATES: Final = (
     checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK,
     lists.WALK, lists.WALK_BACK, lists.CONDITIONS, lists.LAYER, lists.COMBINED, lists.OBJECTS,
     lists.SUBJECTS, lists.COMBINED_MEMBERS, lists.MEMBERS, lists.SUBJECTS_BY_SETS,
+    pages.PAGE_OF_OBJECTS, pages.PAGE_OF_SUBJECTS,
 )  # fmt: skip
 
-_SIGNATURES: Final = (
-    ("permission_subjects_by_sets", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_members", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_combined_members", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_subjects", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_objects", "bigint, bigint, integer, integer[], text, text, text, jsonb, jsonb, boolean"),
-    ("permission_layer", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_combined", "bigint, bigint, integer, text, text, text, jsonb, jsonb"),
-    ("permission_conditions_back", "bigint, bigint, integer[], text, text, text, jsonb"),
-    ("permission_conditions", "bigint, bigint, integer, text, text, jsonb"),
-    ("permission_walk_back", "bigint, bigint, integer[], text, text, text, jsonb, jsonb, integer[], text[]"),
-    ("permission_walk", "bigint, bigint, integer, text, text, jsonb, jsonb, integer, boolean"),
-    ("permission_operator", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
-    ("permission_operators", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
-    ("permission_check_by_level", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer"),
-    ("permission_check", "bigint, bigint, integer, text, text, text, text, jsonb, jsonb, text[], integer, boolean"),
-)
+# Whatever the functions were called before: those whose arguments changed would stay beside the new ones.
+_DROP: Final = r"""
+DO $$
+DECLARE
+    one regprocedure;
+BEGIN
+    FOR one IN
+        SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'permission\_%'
+    LOOP
+        EXECUTE 'DROP FUNCTION ' || one;
+    END LOOP;
+END $$;
+"""
 
 
 def create() -> str:
     """Return the SQL that makes all functions of the engine, or makes them anew."""
-    parts = [CONDITION_KEY]
+    parts = [_DROP, CONDITION_KEY]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
         common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "key": _KEY}
         reach = _REACH.format(**common)
         parts += [template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES]
     return "\n".join(parts)
-
-
-def drop() -> str:
-    """Return the SQL that removes them."""
-    names = [f"{name}{suffix}({types})" for name, types in _SIGNATURES for suffix in ("", "_given")]
-    return "\n".join(f"DROP FUNCTION IF EXISTS {name};" for name in [*names, "permission_condition_key(text, jsonb)"])
 
 
 def digest() -> str:
@@ -117,7 +110,7 @@ class MakeEngine(RunSQL):
 
     def __init__(self, of_day: str) -> None:
         self.of_day = of_day
-        super().__init__(create(), drop())
+        super().__init__(create(), _DROP)
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         return self.__class__.__name__, [self.of_day], {}

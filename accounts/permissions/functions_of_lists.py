@@ -221,20 +221,22 @@ BEGIN
 END $engine$;
 """
 
+# Of several relations at once: each start is answered for, with its node.
 OBJECTS = """
 CREATE OR REPLACE FUNCTION permission_objects{suffix}(
-    st bigint, m bigint, start integer, relevant integer[], s_type text, s_id text, s_relation text,
+    st bigint, m bigint, starts integer[], relevant integer[], s_type text, s_id text, s_relation text,
     truth jsonb, given jsonb, is_layered boolean
-) RETURNS TABLE (object text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
-    SELECT found.object, 1
-    FROM permission_layer{suffix}(st, m, start, s_type, s_id, s_relation, truth, given) AS found(object)
-    WHERE is_layered GROUP BY found.object
+) RETURNS TABLE (node integer, object text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
+    SELECT s.node, found.object, 1
+    FROM unnest(starts) AS s(node)
+    CROSS JOIN LATERAL permission_layer{suffix}(st, m, s.node, s_type, s_id, s_relation, truth, given) AS found(object)
+    WHERE is_layered GROUP BY s.node, found.object
     UNION ALL
-    SELECT w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
-        st, m, start, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END
+    SELECT w.node, w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
+        st, m, w.node, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END
     FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
-    WHERE NOT is_layered AND w.node = start GROUP BY w.object
-    ORDER BY 1
+    WHERE NOT is_layered AND w.node = ANY(starts) GROUP BY w.node, w.object
+    ORDER BY 1, 2
 $engine$;
 """
 

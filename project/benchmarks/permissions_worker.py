@@ -68,13 +68,21 @@ def measure(times: int) -> dict[str, Any]:
     for relation in ("editor", "viewer", "reader"):
         found |= _checks(company, engine, relation, times)
     found["check_with_round_trip_p50_ms"] = _round_trips(company, engine, times)
-    small = f"user:{company.people // 2}"
+    small = str(company.people // 2)
     found |= _list("list_objects_many", partial(engine.list_objects, f"user:{BUSY}", "editor", "document"))
-    found |= _list("list_objects", partial(engine.list_objects, small, "viewer", "document"))
-    found |= _list("list_objects_but_not", partial(engine.list_objects, small, "reader", "document"))
+    found |= _list("list_objects", partial(engine.list_objects, f"user:{small}", "viewer", "document"))
+    found |= _list("list_objects_but_not", partial(engine.list_objects, f"user:{small}", "reader", "document"))
+    pages = (("page_of_many", BUSY, "viewer"), ("page", small, "viewer"), ("page_but_not", small, "reader"))
+    for name, who, relation in pages:
+        found |= _list(name, partial(_page, engine, f"user:{who}", relation))
     found |= _list("list_users", partial(engine.list_users, f"document:{OPEN}", "viewer", "user"))
     found |= _list("list_users_but_not", partial(engine.list_users, f"document:{OPEN}", "reader", "user"))
     return found
+
+
+def _page(engine: Engine, subject: str, relation: str) -> Sequence[str]:
+    """A page of 100 documents from the middle of the list."""
+    return engine.page_of_objects(subject, relation, "document", limit=100, after="3").items
 
 
 def _checks(company: Company, engine: Engine, relation: str, times: int) -> dict[str, float]:

@@ -44,6 +44,7 @@ from accounts.permissions.faults import Refused
 from accounts.permissions.language import check as faults_of
 from accounts.permissions.language import to_dsl
 from accounts.permissions.models import PermissionStore
+from accounts.permissions.pages import Page
 from accounts.permissions.tuples import Object, Tuple
 from core.ids import new_id
 from tests.accounts.permissions import fuzz_cases, oracle
@@ -87,11 +88,29 @@ def _ours(engine: Engine, query: Query) -> Answer:
             case "check":
                 return engine.check(query.subject, query.relation, query.target, context=context)
             case "list_objects":
-                return tuple(sorted(engine.list_objects(query.subject, query.relation, query.target, context=context)))
+                question = (query.subject, query.relation, query.target)
+                return _list(engine.list_objects, engine.page_of_objects, question, context)
             case "list_users":
-                return tuple(sorted(engine.list_users(query.target, query.relation, query.subject, context=context)))
+                question = (query.target, query.relation, query.subject)
+                return _list(engine.list_users, engine.page_of_users, question, context)
     except Refused:
         return ERROR
+
+
+def _list(
+    ask: Callable[..., list[str]], page: Callable[..., Page], question: tuple[str, str, str], context: dict[str, Any]
+) -> Answer:
+    """The list; pages of two, put together, are the same, or our answer is none."""
+    found = ask(*question, context=context)
+    paged: list[str] = []
+    after: str | None = None
+    while after is not None or not paged:
+        part = page(*question, context=context, limit=2, after=after)
+        paged += part.items
+        after = part.next
+        if part.is_complete:
+            break
+    return tuple(sorted(found)) if paged == found else f"pages {paged}, the list {found}"
 
 
 class OpenFGAFailed(RuntimeError):

@@ -27,6 +27,7 @@ from tests.cast import (  # noqa: F401
 )
 from tests.settings import SERVERS
 from tests.support import database
+from tests.support.openfga import ASKED, openfga, openfga_server  # noqa: F401
 from tests.support.processes import Processes
 
 # A slow machine is no fault of the code: examples have no time-out of their own.
@@ -115,9 +116,15 @@ def pytest_make_parametrize_id(config: Any, val: object, argname: str) -> str | 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell the figures that tests noted by `record_property`, also when workers ran them."""
+    asked_openfga = 0
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
         for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
-            terminalreporter.write_line(f"{name}: {value}")
+            if name == ASKED:
+                asked_openfga += 1
+            else:
+                terminalreporter.write_line(f"{name}: {value}")
+    if asked_openfga:
+        terminalreporter.write_line(f"OpenFGA server: {asked_openfga} tests asked one.")
 
 
 def pytest_unconfigure() -> None:

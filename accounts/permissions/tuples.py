@@ -139,6 +139,15 @@ def check(model: Model, one: Tuple, code: Code) -> None:
         raise Refused(code, message, allowed)
 
 
+def allows(model: Model, one: Tuple) -> bool:
+    """Whether `model` allows the tuple: one that it does not is stale, and every question ignores it."""
+    try:
+        check(model, one, Code.INVALID_TUPLE)
+    except Refused:
+        return False
+    return True
+
+
 def _fits(restriction: Restriction, one: Tuple) -> bool:
     return (
         restriction.type == one.subject.type

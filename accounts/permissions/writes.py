@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 
 _KEY: Final = "object_type, object_id, relation, subject_type, subject_relation, subject_id"
-_Key: TypeAlias = tuple[str, str, str, str, str, str]
+Key: TypeAlias = tuple[str, str, str, str, str, str]
 
 # The rows of the request: literals, so that the planner knows how many they are.
 _ASKED: Final = f"""
@@ -87,21 +87,21 @@ def write(store_id: int, model: Model, written: Sequence[Tuple], on_duplicate: O
     there under another condition ("ignore")."""
     for one in written:
         check(model, one)
-    asked = _once(written, is_strict=on_duplicate == "error")
+    asked = once(written, is_strict=on_duplicate == "error")
     if not asked:
         return []
     with transaction.atomic():
         found = _run(_WRITE, store_id, asked.values(), is_replacing=on_duplicate == "replace")
         if on_duplicate != "replace" and len(found) < len(asked):
             _refuse_what_was_there(store_id, [one for key, one in asked.items() if key not in found], on_duplicate)
-    return _in_order(written, found, Outcome.UNCHANGED)
+    return in_order(written, found, Outcome.UNCHANGED)
 
 
 def delete(store_id: int, deleted: Sequence[Tuple], on_missing: OnMissing) -> list[Outcome]:
     """Delete tuples, under whatever condition they were written, and return what became of each, in their order:
     `removed` or `missing`. What the model does not allow any more can be deleted. Raises Refused (2017) and deletes
     nothing when one is not there and `on_missing` is "error"; 2004 when one stands twice in the request then."""
-    asked = _once(deleted, is_strict=on_missing == "error")
+    asked = once(deleted, is_strict=on_missing == "error")
     if not asked:
         return []
     with transaction.atomic():
@@ -109,7 +109,7 @@ def delete(store_id: int, deleted: Sequence[Tuple], on_missing: OnMissing) -> li
         missing = [one for key, one in asked.items() if key not in found]
         if missing and on_missing == "error":
             raise Refused(Code.WRITE_FAILED, f"cannot delete a tuple which does not exist: {missing[0]}")
-    return _in_order(deleted, found, Outcome.MISSING)
+    return in_order(deleted, found, Outcome.MISSING)
 
 
 def check(model: Model, one: Tuple) -> None:
@@ -135,9 +135,9 @@ def _refuse_what_was_there(store_id: int, unchanged: Sequence[Tuple], on_duplica
         raise Refused(Code.WRITE_FAILED, f"the tuple exists already under another condition: {one}")
 
 
-def _once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[_Key, Tuple]:
+def once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[Key, Tuple]:
     """Return the tuples without repetition. Raises Refused (2004): see `write`."""
-    found: dict[_Key, Tuple] = {}
+    found: dict[Key, Tuple] = {}
     for one in asked:
         key = _key(one)
         if key in found and (is_strict or found[key] != one):
@@ -146,18 +146,18 @@ def _once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[_Key, Tuple]:
     return found
 
 
-def _in_order(asked: Sequence[Tuple], found: Mapping[_Key, str], otherwise: Outcome) -> list[Outcome]:
+def in_order(asked: Sequence[Tuple], found: Mapping[Key, str], otherwise: Outcome) -> list[Outcome]:
     """What became of each; of equal tuples only the first was done anything about."""
     remaining = dict(found)
     return [Outcome(remaining.pop(_key(one), otherwise)) for one in asked]
 
 
-def _key(one: Tuple) -> _Key:
+def _key(one: Tuple) -> Key:
     subject = one.subject
     return one.object.type, one.object.id, one.relation, subject.type, subject.relation, subject.id
 
 
-def _run(sql: str, store_id: int, rows: Iterable[Tuple], **rest: Any) -> dict[_Key, str]:
+def _run(sql: str, store_id: int, rows: Iterable[Tuple], **rest: Any) -> dict[Key, str]:
     """Return the last column by key ("" when the key is all)."""
     columns: dict[str, list[Any]] = {name: [] for name in (*_KEY.split(", "), "condition", "context")}
     for one in rows:

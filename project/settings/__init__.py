@@ -9,7 +9,7 @@ from core.config import Environment
 from core.databases import databases
 from core.embedded import keys
 from core.telemetry import logs
-from project.settings import accounts, assistant, operations
+from project.settings import accounts, assistant, operations, permissions
 from project.settings.accounts import *  # noqa: F403
 from project.settings.admin import UNFOLD as UNFOLD
 from project.settings.celery import celery
@@ -91,7 +91,7 @@ REDIS_URL = env["REDIS_URL"]
 BROKER_IS_OUR_REDIS = env["CELERY_BROKER_URL"] in ("", REDIS_URL)
 globals().update(celery(env["CELERY_BROKER_URL"], REDIS_URL))
 SANDBOX_PAYMENTS = env["SANDBOX_PAYMENTS"]
-globals().update({variable.name: env[variable.name] for variable in assistant.VARIABLES})
+globals().update({variable.name: env[variable.name] for variable in (*assistant.VARIABLES, *permissions.VARIABLES)})
 JOB_RETENTION_DAYS = env["JOB_RETENTION_DAYS"]
 NOTIFICATION_RETENTION_DAYS = env["NOTIFICATION_RETENTION_DAYS"]
 WEBHOOK_ALLOWED_NETWORKS = env["WEBHOOK_ALLOWED_NETWORKS"]

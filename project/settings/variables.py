@@ -24,6 +24,7 @@ from core.config import (
     url,
 )
 from project.settings.assistant import VARIABLES as ASSISTANT
+from project.settings.permissions import VARIABLES as PERMISSIONS
 
 
 def required_in_production(development: Any) -> Any:
@@ -352,4 +353,5 @@ VARIABLES: list[Variable] = [
         "DEBUG", boolean, False, "Django's debug pages; never in production.", "Web", number=28, rule=off_in_production
     ),
     *ASSISTANT,
+    *PERMISSIONS,
 ]

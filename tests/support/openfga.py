@@ -1,4 +1,5 @@
-"""A real OpenFGA server for a test, with storage in memory. COUNTINGHOUSE_OPENFGA names its program (`openfga`).
+"""A real OpenFGA server for a test, with storage in memory: `manage.py test --services openfga` brings its program, or
+COUNTINGHOUSE_OPENFGA names it.
 
 def test_answers_alike(openfga: OpenFGA) -> None:
     store = openfga.store(model)
@@ -14,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from accounts.permissions.tuples import Tuple
 from tests.support.processes import Running, free_port
 
 PROGRAM = "COUNTINGHOUSE_OPENFGA"
+MISSING = "COUNTINGHOUSE_OPENFGA_MISSING"
+ASKED = "asked OpenFGA"  # the property of a test that asked a server
 _PATIENCE = 30.0
 
 
@@ -88,13 +91,13 @@ def _key(one: Tuple) -> dict[str, Any]:
     return key
 
 
-@pytest.fixture(scope="session")
-def openfga() -> Iterator[OpenFGA]:
-    """One server for all tests of this process."""
+def start(folder: Path, *, port: int = 0, **options: str) -> tuple[OpenFGA, Running]:
+    """Start a server with storage in memory and wait for it. Skips the test where there is no program."""
     program = os.environ.get(PROGRAM, "")
     if not program:
-        pytest.skip(f"{PROGRAM} names no OpenFGA server")
-    http, grpc = free_port(), free_port()
+        reason = os.environ.get(MISSING)
+        pytest.skip(f"No OpenFGA server: {reason}" if reason else "asks an OpenFGA server: test --services openfga")
+    http, grpc = port or free_port(), free_port()
     command = [
         program,
         "run",
@@ -103,14 +106,33 @@ def openfga() -> Iterator[OpenFGA]:
         "--metrics-enabled=false",
         "--playground-enabled=false",
         "--log-level=error",
+        *(f"--{name.replace('_', '-')}={value}" for name, value in options.items()),
     ]
+    running = Running("openfga", command, environment=os.environ, log=folder / "log")
+    try:
+        _wait_until_healthy(f"http://127.0.0.1:{http}", running)
+    except AssertionError:
+        running.kill()
+        raise
+    return OpenFGA(f"http://127.0.0.1:{http}"), running
+
+
+@pytest.fixture(scope="session")
+def openfga_server() -> Iterator[OpenFGA]:
+    """One server for all tests of this process."""
     with tempfile.TemporaryDirectory(prefix="countinghouse-openfga-") as folder:
-        running = Running("openfga", command, environment=os.environ, log=Path(folder, "log"))
+        server, running = start(Path(folder))
         try:
-            _wait_until_healthy(f"http://127.0.0.1:{http}", running)
-            yield OpenFGA(f"http://127.0.0.1:{http}")
+            yield server
         finally:
             running.stop()
+
+
+@pytest.fixture
+def openfga(openfga_server: OpenFGA, record_property: Callable[[str, object], None]) -> OpenFGA:
+    """The server of this process; the test is counted among those that asked one."""
+    record_property(ASKED, True)
+    return openfga_server
 
 
 def _wait_until_healthy(address: str, running: Running) -> None:

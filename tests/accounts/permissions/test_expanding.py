@@ -15,7 +15,7 @@ from accounts.permissions.tuples import Tuple
 from core.ids import new_id
 from tests.accounts.permissions import fuzz_cases
 from tests.accounts.permissions.fuzz_cases import IDS, Case
-from tests.support.openfga import OpenFGA, OpenFGARefused, openfga  # noqa: F401
+from tests.support.openfga import OpenFGA, OpenFGARefused
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,7 @@ def test_asks_one_query(engine: Engine, django_assert_num_queries: Any) -> None:
         engine.expand("document:1", "viewer")
 
 
-def test_expands_as_the_real_server_does(openfga: OpenFGA) -> None:  # noqa: F811 - a fixture
+def test_expands_as_the_real_server_does(openfga: OpenFGA) -> None:
     compared = 0
     for case in _valid_cases(CASES):
         ours = save_model(PermissionStore.objects.create(name=f"expand {new_id()}"), case.model)

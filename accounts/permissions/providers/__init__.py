@@ -1,0 +1,68 @@
+"""Who answers questions of permission: the port (`base.py`), our engine (`local.py`), an OpenFGA server (`openfga.py`),
+the choice (`get`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+from accounts.permissions.providers.base import Provider
+from core import health
+from core.errors import ProviderMisconfigured, ProviderUnavailable
+
+LOCAL, OPENFGA = "local", "openfga"
+
+
+def get(name: str = "") -> Provider:
+    """Return the provider called `name` (PERMISSIONS_PROVIDER unless given). Raises ProviderMisconfigured when there is
+    none. OpenFGA's client is slow to import, so each provider's module is imported when it is asked for."""
+    wanted = name or settings.PERMISSIONS_PROVIDER
+    if wanted == LOCAL:
+        from accounts.permissions.providers.local import LocalProvider
+
+        return LocalProvider()
+    if wanted == OPENFGA:
+        from accounts.permissions.providers.openfga import OpenFGAProvider
+
+        return OpenFGAProvider.of_settings()
+    raise ProviderMisconfigured(f"There is no provider of permissions called '{wanted}'; known: local, openfga.")
+
+
+@health.probe("permissions")
+def permissions() -> health.Finding:
+    """Whoever answers questions of permission can be asked. Without its server the product asks PostgreSQL."""
+    provider = get()
+    found = provider.health()
+    status = health.Status.OK if found.is_healthy else health.Status.WARNING
+    inner = {"provider": provider.name, "detail": found.detail}
+    return health.Finding(status, "" if found.is_healthy else found.detail, inner)
+
+
+@checks.register("permissions")
+def address_is_openfgas(app_configs: Any = None, **_: Any) -> Iterable[checks.CheckMessage]:
+    """With an OpenFGA server chosen: its address is asked once at start, so that a wrong one stops it by its setting's
+    name. A server that is down stops nothing: PostgreSQL answers meanwhile."""
+    if settings.PERMISSIONS_PROVIDER != OPENFGA:
+        return []
+    from accounts.permissions.providers.openfga import OpenFGAProvider
+
+    try:
+        OpenFGAProvider.of_settings().store_id(settings.OPENFGA_STORE)
+    except ProviderMisconfigured as fault:
+        number = _NUMBERS.get(str(fault.extra.get("setting")), 71)
+        return [checks.Error(fault.detail, hint=_HINT, id=f"countinghouse.E{number:03d}")]
+    except ProviderUnavailable as fault:
+        detail = f"The OpenFGA server at OPENFGA_URL does not answer: {fault.detail}."
+        return [
+            checks.Warning(detail, hint="Questions are asked of PostgreSQL until it does.", id="countinghouse.W071")
+        ]
+    return []
+
+
+_NUMBERS = {"OPENFGA_URL": 71, "OPENFGA_STORE": 72, "OPENFGA_TOKEN": 73}
+_HINT = (
+    "Or set PERMISSIONS_PROVIDER=local: our engine in PostgreSQL needs no server. See docs/how-to/openfga-server.md."
+)

@@ -1,0 +1,101 @@
+"""The port to whoever answers questions of permission: one store's tuples, asked by one version of a model.
+
+Both providers speak OpenFGA's language and refuse under OpenFGA's codes (`faults.Refused`). Where they differ:
+
+* lists: ours are complete. A server cuts its own off at a number and at a time (`is_complete` of a page says so).
+* writes: ours are all or none, whatever their number. A server takes 100 tuples at a time, so that more are several
+  transactions, and a refusal in the middle leaves what came before it.
+* what became of a tuple that is written is known from the write itself in ours; from a look before it on a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from accounts.permissions.expanding import Tree
+from accounts.permissions.faults import Refused
+from accounts.permissions.language.model import Model
+from accounts.permissions.tuples import Tuple
+from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
+
+Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
+
+
+class Engine(Protocol):
+    """Answers by one model over the tuples of one store. Everything raises Refused for what cannot be asked or
+    written; a provider outside of this process raises the errors of `core.outside` besides."""
+
+    @property
+    def model(self) -> Model: ...
+
+    def check(
+        self, subject: str, relation: str, target: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> bool:
+        """Return whether `subject` has `relation` to the object `target`."""
+
+    def check_many(
+        self, questions: Sequence[tuple[str, str, str]], given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[bool | Refused]:
+        """Answer many checks (subject, relation, object); what one is refused for stands in its place."""
+
+    def list_objects(
+        self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[str]:
+        """Return the objects of a type to which `subject` has `relation`."""
+
+    def list_users(
+        self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[str]:
+        """Return the subjects of a kind (`user`, `group#member`) that have `relation` to the object `target`."""
+
+    def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
+        """Return what `relation` of the object `target` is made of, one level deep."""
+
+    def write(self, written: Sequence[Tuple], on_duplicate: OnDuplicate = "ignore") -> list[Outcome]:
+        """Store tuples; return what became of each, in their order."""
+
+    def delete(self, deleted: Sequence[Tuple], on_missing: OnMissing = "ignore") -> list[Outcome]:
+        """Delete tuples; return what became of each, in their order."""
+
+    def allows(self, one: Tuple) -> bool:
+        """Whether the model allows a tuple; one that it does not allow is stale, and ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedModel:
+    """One version of a store's model, as the provider names it."""
+
+    id: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    is_healthy: bool
+    detail: str = ""
+
+
+class Provider(Protocol):
+    """Where stores are."""
+
+    @property
+    def name(self) -> str: ...
+
+    def open(self, store: str, model_id: str = "") -> Engine:
+        """Return the engine of a store by one of its models, the newest unless named. Raises Refused (2001) when there
+        is no such store or model."""
+
+    def save_model(self, store: str, model: Model) -> Engine:
+        """Keep a model as the newest of a store, which is made when there is none. Raises Faulty."""
+
+    def models(self, store: str) -> list[SavedModel]:
+        """Return the versions of a store's model, newest first."""
+
+    def remove(self, store: str) -> None:
+        """Remove a store with all that it holds; nothing happens when there is none."""
+
+    def health(self) -> Health:
+        """Say whether questions can be asked."""

@@ -1,0 +1,343 @@
+"""An OpenFGA server: stores of its own, asked over HTTP (`openfga_http` sends; this module knows what it means)."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+
+from accounts.permissions import conditions, tuples, writes
+from accounts.permissions.expanding import ComputedLeaf, Content, Node, Operator, Tree, TuplesetLeaf, Users
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language import Faulty, check, from_json, to_json
+from accounts.permissions.language.model import Model
+from accounts.permissions.providers.base import Given, Health, SavedModel
+from accounts.permissions.providers.openfga_http import Address, Server, member
+from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
+from core.errors import AppError, ProviderAnswerInvalid
+
+TUPLES_PER_WRITE: Final = 100  # the server's max-tuples-per-write, as shipped
+_CHECKS_PER_BATCH: Final = 50  # max-checks-per-batch-check
+_OBJECTS_PER_LIST: Final = 1000  # listObjects-max-results, listUsers-max-results
+_SECONDS_PER_LIST: Final = 2.8  # a little below listObjects-deadline: 3 s
+_ID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEngine:
+    """Answers by one model of one store on a server."""
+
+    server: Server
+    store_id: str
+    model_id: str
+    model: Model
+
+    # questions
+
+    def check(
+        self, subject: str, relation: str, target: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> bool:
+        key = {"user": subject, "relation": relation, "object": target}
+        body = {"tuple_key": key, **self._brought(given, context)}
+        return bool(member(self._ask("check", body), "allowed", bool))
+
+    def check_many(
+        self, questions: Sequence[tuple[str, str, str]], given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[bool | Refused]:
+        """Fifty in one request."""
+        brought = self._brought(given, context)
+        common = {name: brought[name] for name in ("contextual_tuples", "context") if name in brought}
+        answers: list[bool | Refused] = []
+        for start in range(0, len(questions), _CHECKS_PER_BATCH):
+            some = questions[start : start + _CHECKS_PER_BATCH]
+            checks = [
+                {
+                    "tuple_key": {"user": subject, "relation": relation, "object": target},
+                    "correlation_id": str(place),
+                    **common,
+                }
+                for place, (subject, relation, target) in enumerate(some)
+            ]
+            try:
+                found = member(self._ask("batch-check", {"checks": checks}), "result", dict)
+            except Refused:  # one that is malformed fails the whole batch: each for itself
+                answers += [self._one(question, given, context) for question in some]
+                continue
+            for place, question in enumerate(some):
+                result = member(found, str(place), dict)
+                answers.append(self._one(question, given, context) if result.get("error") else bool(result["allowed"]))
+        return answers
+
+    def _one(self, question: tuple[str, str, str], given: Given, context: Mapping[str, Any]) -> bool | Refused:
+        try:
+            return self.check(*question, given=given, context=context)
+        except Refused as refused:
+            return refused
+
+    def list_objects(
+        self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[str]:
+        return self.list_objects_known(subject, relation, of_type, given, context)[0]
+
+    def list_objects_known(
+        self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> tuple[list[str], bool]:
+        """Return the objects, and whether they are all: the server says nothing where it cuts a list off."""
+        began = time.monotonic()
+        body = {"user": subject, "relation": relation, "type": of_type, **self._brought(given, context)}
+        found = member(self._ask("list-objects", body), "objects", list)
+        return sorted(found, key=lambda one: one.partition(":")[2]), _is_whole(found, began)
+
+    def list_users(
+        self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> list[str]:
+        return self.list_users_known(target, relation, kind, given, context)[0]
+
+    def list_users_known(
+        self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> tuple[list[str], bool]:
+        """Return the subjects, and whether they are all."""
+        began, wanted = time.monotonic(), Object.parse(target)
+        of_type, _, of_relation = kind.partition("#")
+        body = self._brought(given, context)
+        if "contextual_tuples" in body:
+            body["contextual_tuples"] = body["contextual_tuples"]["tuple_keys"]  # here without its frame
+        body |= {
+            "object": {"type": wanted.type, "id": wanted.id},
+            "relation": relation,
+            "user_filters": [{"type": of_type} | ({"relation": of_relation} if of_relation else {})],
+        }
+        users = [_subject(one) for one in member(self._ask("list-users", body), "users", list)]
+        return [str(one) for one in sorted(users, key=lambda one: one.id)], _is_whole(users, began)
+
+    def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
+        body = self._brought(given, {}) | {"tuple_key": {"object": target, "relation": relation}}
+        return Tree(_node(member(member(self._ask("expand", body), "tree", dict), "root", dict)))
+
+    # tuples
+
+    def write(self, written: Sequence[Tuple], on_duplicate: OnDuplicate = "ignore") -> list[Outcome]:
+        """Store tuples, 100 in one transaction of the server. What was there before is asked first, one by one."""
+        asked = writes.once(written, is_strict=on_duplicate == "error")
+        before = {key: self._stored(one) for key, one in asked.items()} if on_duplicate != "error" else {}
+        changed = {
+            key: one for key, one in asked.items() if (was := before.get(key)) is not None and _differs(was, one)
+        }
+        if changed and on_duplicate == "ignore":
+            message = f"the tuple exists already under another condition: {next(iter(changed.values()))}"
+            raise Refused(Code.WRITE_FAILED, message)
+        self.push(deletes=list(changed.values()))
+        self.push(writes=list(asked.values()), on_duplicate="error" if on_duplicate == "error" else "ignore")
+        found = dict.fromkeys(changed, "replaced") | {key: "created" for key in asked if before.get(key) is None}
+        return writes.in_order(written, found, Outcome.UNCHANGED)
+
+    def delete(self, deleted: Sequence[Tuple], on_missing: OnMissing = "ignore") -> list[Outcome]:
+        """Delete tuples, 100 in one transaction of the server."""
+        asked = writes.once(deleted, is_strict=on_missing == "error")
+        found = {key: "removed" for key, one in asked.items() if on_missing == "error" or self._stored(one) is not None}
+        self.push(deletes=list(asked.values()), on_missing=on_missing)
+        return writes.in_order(deleted, found, Outcome.MISSING)
+
+    def push(
+        self,
+        writes: Sequence[Tuple] = (),
+        deletes: Sequence[Tuple] = (),
+        on_duplicate: OnDuplicate = "ignore",
+        on_missing: OnMissing = "ignore",
+    ) -> None:
+        """Write or delete tuples and ask nothing: safe to repeat unless one is "error". Raises Refused."""
+        for start in range(0, len(deletes), TUPLES_PER_WRITE):
+            keys = [_key(one, is_bare=True) for one in deletes[start : start + TUPLES_PER_WRITE]]
+            self._write(
+                {"deletes": {"tuple_keys": keys, "on_missing": on_missing}}, is_repeatable=on_missing == "ignore"
+            )
+        for start in range(0, len(writes), TUPLES_PER_WRITE):
+            some = writes[start : start + TUPLES_PER_WRITE]
+            keys = [_key(one) for one in some]
+            try:
+                body = {"writes": {"tuple_keys": keys, "on_duplicate": on_duplicate}}
+                self._write(body, is_repeatable=on_duplicate == "ignore")
+            except Refused as refused:
+                raise self._reason(refused, some) from refused
+
+    def stored(self) -> Iterator[Tuple]:
+        """Every tuple of the store, page by page."""
+        token = ""
+        while True:
+            body = {"page_size": 100} | ({"continuation_token": token} if token else {})
+            found = self._post("read", body)
+            yield from (_tuple(member(one, "key", dict)) for one in member(found, "tuples", list))
+            token = str(found.get("continuation_token") or "")
+            if not token:
+                return
+
+    def allows(self, one: Tuple) -> bool:
+        return tuples.allows(self.model, one)
+
+    def _stored(self, one: Tuple) -> Tuple | None:
+        found = member(self._post("read", {"tuple_key": _key(one, is_bare=True)}), "tuples", list)
+        return _tuple(member(found[0], "key", dict)) if found else None
+
+    def _reason(self, refused: Refused, written: Sequence[Tuple]) -> Refused:
+        """What our own check says of the tuple that the server refused: it names what would have been right."""
+        for one in written if refused.code is Code.VALIDATION else ():
+            try:
+                writes.check(self.model, one)
+            except Refused as ours:
+                return ours
+        return refused
+
+    # what all of them need
+
+    def _brought(self, given: Given, context: Mapping[str, Any]) -> dict[str, Any]:
+        brought = [one if isinstance(one, Tuple) else Tuple.parse(one) for one in given]
+        for one in brought:
+            tuples.check(self.model, one, Code.INVALID_TUPLE)
+        found: dict[str, Any] = {"authorization_model_id": self.model_id}
+        if brought:
+            found["contextual_tuples"] = {"tuple_keys": list(map(_key, brought))}
+        return found | ({"context": dict(context)} if context else {})
+
+    def _ask(self, question: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask by this model. Answers may be as old as the server's caches: what must be new is asked of PostgreSQL."""
+        return self._post(question, {"authorization_model_id": self.model_id, **body})
+
+    def _write(self, body: Mapping[str, Any], *, is_repeatable: bool) -> None:
+        whole = {"authorization_model_id": self.model_id, **body}
+        self.server.post("write", f"/stores/{self.store_id}/write", whole, is_repeatable=is_repeatable)
+
+    def _post(self, question: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.server.post(question, f"/stores/{self.store_id}/{question}", body)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFGAProvider:
+    """Stores of a server, by their names. The product's own store is OPENFGA_STORE there."""
+
+    server: Server
+    name: str = "openfga"
+
+    @classmethod
+    def of_settings(cls) -> OpenFGAProvider:
+        """Raises ProviderMisconfigured when OPENFGA_URL is not set."""
+        return cls(Server(Address.of_settings()))
+
+    def open(self, store: str, model_id: str = "") -> ServerEngine:
+        store_id = self.store_id(store)
+        saved = self.models(store) if store_id and not model_id else []
+        wanted = model_id or (saved[0].id if saved else "")
+        if not store_id or not _ID.fullmatch(wanted):
+            raise Refused(Code.MODEL_NOT_FOUND, f"There is no such model of the store '{store}'.")
+        path = f"/stores/{store_id}/authorization-models/{wanted}"
+        document = member(self.server.get("read_model", path), "authorization_model", dict)
+        return ServerEngine(self.server, store_id, wanted, from_json(document))
+
+    def save_model(self, store: str, model: Model) -> ServerEngine:
+        faults = [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
+        if faults:
+            raise Faulty(faults)
+        store_id = self.store_id(store) or self.make(store)
+        path = f"/stores/{store_id}/authorization-models"
+        made = self.server.post("write_model", path, to_json(model), is_repeatable=False)
+        return ServerEngine(self.server, store_id, member(made, "authorization_model_id", str), model)
+
+    def models(self, store: str) -> list[SavedModel]:
+        store_id = self.store_id(store)
+        found: list[SavedModel] = []
+        token = ""
+        while store_id:
+            query = {"page_size": 50} | ({"continuation_token": token} if token else {})
+            page = self.server.get("read_models", f"/stores/{store_id}/authorization-models", **query)
+            found += [SavedModel(member(one, "id", str), None) for one in member(page, "authorization_models", list)]
+            token = str(page.get("continuation_token") or "")
+            if not token:
+                break
+        return found
+
+    def remove(self, store: str) -> None:
+        store_id = self.store_id(store)
+        if store_id:
+            self.server.delete("delete_store", f"/stores/{store_id}")
+
+    def store_id(self, store: str) -> str:
+        """Return the id of a store by its name (the oldest, when several have it) or its id; "" when there is none.
+        Raises ProviderMisconfigured for an id that the server does not know."""
+        if _ID.fullmatch(store):
+            return str(member(self.server.get("get_store", f"/stores/{store}"), "id", str))
+        found = member(self.server.get("list_stores", "/stores", name=store, page_size=50), "stores", list)
+        named = [(member(one, "created_at", str), member(one, "id", str)) for one in found if one.get("name") == store]
+        return min(named)[1] if named else ""
+
+    def make(self, store: str) -> str:
+        """Make a store and return its id."""
+        return str(member(self.server.post("make_store", "/stores", {"name": store}, is_repeatable=False), "id", str))
+
+    def health(self) -> Health:
+        """Look the product's store up: by that an address is known that is another's."""
+        try:
+            self.store_id(settings.OPENFGA_STORE)
+        except Refused as refused:
+            return Health(False, f"OPENFGA_STORE: {refused}")
+        except AppError as error:
+            return Health(False, error.detail)
+        return Health(True, settings.OPENFGA_URL)
+
+
+def _is_whole(found: Sequence[Any], began: float) -> bool:
+    return len(found) < _OBJECTS_PER_LIST and time.monotonic() - began < _SECONDS_PER_LIST
+
+
+def _differs(was: Tuple, one: Tuple) -> bool:
+    return (was.condition, was.context or None) != (one.condition, one.context or None)
+
+
+def _key(one: Tuple, *, is_bare: bool = False) -> dict[str, Any]:
+    """A tuple as the server writes it; deletes and reads name no condition."""
+    key: dict[str, Any] = {"user": str(one.subject), "relation": one.relation, "object": str(one.object)}
+    if one.condition and not is_bare:
+        key["condition"] = {"name": one.condition, "context": dict(one.context or {})}
+    return key
+
+
+def _tuple(key: Mapping[str, Any]) -> Tuple:
+    try:
+        return Tuple.parse(key)
+    except Refused as refused:
+        raise ProviderAnswerInvalid(f"The OpenFGA server's answer has a tuple that is none: {refused}") from refused
+
+
+def _subject(user: Any) -> Subject:
+    """A user of list-users: {"object": {...}}, {"userset": {...}} or {"wildcard": {"type": ...}}."""
+    for name in ("object", "userset", "wildcard"):
+        held = user.get(name) if isinstance(user, dict) else None
+        if isinstance(held, dict):
+            return Subject(member(held, "type", str), str(held.get("id") or "*"), str(held.get("relation") or ""))
+    raise ProviderAnswerInvalid("The OpenFGA server's answer has a user that is none.", provider="openfga")
+
+
+def _node(node: Mapping[str, Any]) -> Node:
+    return Node(member(node, "name", str), _content(node))
+
+
+def _content(node: Mapping[str, Any]) -> Content:
+    if isinstance(found := node.get("difference"), dict):
+        return Operator("difference", (_node(found["base"]), _node(found["subtract"])))
+    for name in ("union", "intersection"):
+        if isinstance(found := node.get(name), dict):
+            return Operator(name, tuple(_node(each) for each in member(found, "nodes", list)))
+    leaf = member(node, "leaf", dict)
+    if isinstance(found := leaf.get("users"), dict):
+        return Users(tuple(member(found, "users", list)))
+    if isinstance(found := leaf.get("computed"), dict):
+        return ComputedLeaf(member(found, "userset", str))
+    found = member(leaf, "tupleToUserset", dict)
+    return TuplesetLeaf(member(found, "tupleset", str), tuple(_usersets(member(found, "computed", list))))
+
+
+def _usersets(found: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    return (member(one, "userset", str) for one in found)

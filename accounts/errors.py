@@ -80,3 +80,21 @@ class ApiKeyNotLive(Conflict):
 
 class ScopeNotHeld(RuleBroken):
     code, title = "scope_not_held", "An API key cannot do more than its maker"
+
+
+class NameTaken(Conflict):
+    code, title = "name_taken", "Another one has this name"
+
+
+class PermissionNotHeld(RuleBroken):
+    """`permissions` names what is missing."""
+
+    code, title = "permission_not_held", "Nobody gives what they do not hold"
+
+
+class ServiceAccountInactive(Conflict):
+    code, title = "service_account_inactive", "The service account is deactivated"
+
+
+class ServiceAccountActive(Conflict):
+    code, title = "service_account_active", "The service account is active"

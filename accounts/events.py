@@ -48,3 +48,35 @@ INVITATION_ACCEPTED = EventType("accounts.invitation.accepted", "invitation", "A
 API_KEY_CREATED = EventType("accounts.api_key.created", "apikey", "An API key was made.")
 API_KEY_ROTATED = EventType("accounts.api_key.rotated", "apikey", "An API key got a new secret.")
 API_KEY_REVOKED = EventType("accounts.api_key.revoked", "apikey", "An API key was revoked.")
+
+TEAM_CREATED = EventType("accounts.team.created", "team", "A team was made.")
+TEAM_RENAMED = EventType("accounts.team.renamed", "team", "A team got another name.")
+TEAM_DELETED = EventType("accounts.team.deleted", "team", "A team was deleted; what it was given is taken back.")
+TEAM_MEMBER_ADDED = EventType("accounts.team_member.added", "teammember", "Somebody joined a team.")
+TEAM_MEMBER_REMOVED = EventType("accounts.team_member.removed", "teammember", "Somebody left a team.")
+
+CUSTOM_ROLE_CREATED = EventType("accounts.custom_role.created", "customrole", "An organisation made a role of its own.")
+CUSTOM_ROLE_UPDATED = EventType(
+    "accounts.custom_role.updated", "customrole", "The name or the permissions of a custom role changed."
+)
+CUSTOM_ROLE_DELETED = EventType(
+    "accounts.custom_role.deleted", "customrole", "A custom role was deleted; nobody holds it any more."
+)
+ROLE_ASSIGNED = EventType("accounts.role_assignment.created", "roleassignment", "Somebody was given a custom role.")
+ROLE_UNASSIGNED = EventType(
+    "accounts.role_assignment.removed", "roleassignment", "A custom role was taken from somebody."
+)
+
+SERVICE_ACCOUNT_CREATED = EventType("accounts.service_account.created", "serviceaccount", "A service account was made.")
+SERVICE_ACCOUNT_UPDATED = EventType(
+    "accounts.service_account.updated", "serviceaccount", "The name or the role of a service account changed."
+)
+SERVICE_ACCOUNT_DEACTIVATED = EventType(
+    "accounts.service_account.deactivated", "serviceaccount", "The keys of a service account were shut."
+)
+SERVICE_ACCOUNT_REACTIVATED = EventType(
+    "accounts.service_account.reactivated", "serviceaccount", "The keys of a service account open again."
+)
+
+SHARE_CREATED = EventType("accounts.share.created", "share", "Something was shared with somebody.")
+SHARE_REVOKED = EventType("accounts.share.revoked", "share", "Something is no longer shared with somebody.")

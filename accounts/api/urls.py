@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import path
 
 from accounts.api import auth_views as auth
-from accounts.api import views
+from accounts.api import team_views, views
 
 _ORGANIZATION = "organizations/<str:organization_id>"
 _LIST: dict[str, Any] = {"get": "list"}
@@ -59,6 +59,18 @@ urlpatterns = [
         f"{_ORGANIZATION}/api-keys/<str:id>/revoke",
         views.ApiKeyViewSet.as_view({"post": "revoke"}),
         name="api-key-revoke",
+    ),
+    path(f"{_ORGANIZATION}/teams", team_views.OrganizationTeamViewSet.as_view(_LIST_CREATE), name="team-list"),
+    path(
+        "teams/<str:id>",
+        team_views.TeamViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="team-detail",
+    ),
+    path("teams/<str:team_id>/members", team_views.TeamMemberViewSet.as_view(_LIST_CREATE), name="team-member-list"),
+    path(
+        "teams/<str:team_id>/members/<str:id>",
+        team_views.TeamMemberViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="team-member-detail",
     ),
 ]
 

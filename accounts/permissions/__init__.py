@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.access import ADMINS, EVERYONE, OWNERS, Permission
+from core.access import ADMINS, BILLING, EVERYONE, OWNERS, Permission
 
 USER_VIEW = Permission("accounts.user.view", "See a person.")
 USER_EDIT = Permission("accounts.user.edit", "Change a person's name.")
@@ -19,3 +19,15 @@ INVITATION_VIEW = Permission("accounts.invitation.view", "See invitations.", ADM
 INVITATION_MANAGE = Permission("accounts.invitation.manage", "Invite people and take invitations back.", ADMINS)
 API_KEY_VIEW = Permission("accounts.api_key.view", "See API keys (never their secrets).", ADMINS)
 API_KEY_MANAGE = Permission("accounts.api_key.manage", "Make, rotate and revoke API keys.", ADMINS)
+
+TEAM_VIEW = Permission("accounts.team.view", "See teams and who belongs to them.", EVERYONE)
+TEAM_MANAGE = Permission("accounts.team.manage", "Make, rename and delete teams; add and remove members.", ADMINS)
+CUSTOM_ROLE_VIEW = Permission("accounts.custom_role.view", "See custom roles and who holds them.", ADMINS)
+CUSTOM_ROLE_MANAGE = Permission(
+    "accounts.custom_role.manage", "Make, change and delete custom roles; give and take them.", ADMINS
+)
+SERVICE_ACCOUNT_VIEW = Permission("accounts.service_account.view", "See service accounts.", ADMINS)
+SERVICE_ACCOUNT_MANAGE = Permission(
+    "accounts.service_account.manage", "Make, change, deactivate and reactivate service accounts.", ADMINS
+)
+SHARE_MANAGE = Permission("accounts.share.manage", "Share single things, see with whom, and take it back.", BILLING)

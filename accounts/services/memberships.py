@@ -5,7 +5,8 @@ from __future__ import annotations
 from accounts import events
 from accounts.errors import AlreadyMember, LastOwner
 from accounts.models import Membership, Organization, User
-from accounts.services import sessions
+from accounts.services import sessions, teams
+from accounts.services.locks import still_there
 from audit import record
 from core.access import Role, require
 from core.actor import Actor
@@ -61,7 +62,8 @@ def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membersh
 
 @command("accounts.membership.remove")
 def remove(*, actor: Actor, membership: Membership) -> None:
-    """Take a member out; everybody may leave. Writes `accounts.membership.removed`. Raises `LastOwner`."""
+    """Take a member out, also of the organisation's teams; everybody may leave. Writes `accounts.membership.removed`
+    and `accounts.team_member.removed`. Raises `LastOwner`."""
     is_leaving = actor.id == membership.user_id
     if not is_leaving:
         require(actor, "accounts.membership.manage", membership)
@@ -71,6 +73,7 @@ def remove(*, actor: Actor, membership: Membership) -> None:
     if member.role == Role.OWNER:
         _refuse_last_owner(member)
     sessions.doubt_sessions_of(member.user_id)
+    teams.leave_all(actor, member.organization_id, member.user)
     before = {"user_id": str(member.user_id), "role": member.role}
     record(events.MEMBERSHIP_REMOVED, actor=actor, subject=member, before=before)
     member.delete()
@@ -79,7 +82,7 @@ def remove(*, actor: Actor, membership: Membership) -> None:
 def _locked(membership: Membership) -> Membership:
     """Lock the organisation, then the member: two owners who leave at once must see each other."""
     Organization.objects.select_for_update(of=("self",)).get(pk=membership.organization_id)
-    return membership.refreshed_for_update()
+    return still_there(membership)
 
 
 def _require_for_role(actor: Actor, organization: Organization, role: Role) -> None:

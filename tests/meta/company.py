@@ -9,7 +9,7 @@ from typing import Any
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
-from accounts.services import api_keys, invitations, memberships
+from accounts.services import api_keys, invitations, memberships, teams
 from ai.services import questions
 from audit.models import Event
 from billing.models import BillingEntity, PaymentMethod
@@ -71,6 +71,8 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "refunds": refund,
             "unlisted_price": factories.price(is_listed=False),
             "members": member,
+            "user": member.user,
+            **given_in(organization, actor, member.user),
             "invitations": invitations.create(
                 actor=actor, organization=organization, email="new@x.example", role=Role.MEMBER, now=now()
             ),
@@ -83,6 +85,13 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "events": Event.objects.filter(subject_id=organization.pk).earliest("id"),
         },
     )
+
+
+def given_in(organization: Organization, actor: Actor, person: User) -> dict[str, Entity]:
+    """A team with a member."""
+    team = teams.create(actor=actor, organization=organization, name="Crew")
+    member, _ = teams.add_member(actor=actor, team=team, member=person)
+    return {"team": team, "teams": team, "team-members": member}
 
 
 def told(person: User) -> Notification:
@@ -157,6 +166,7 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "organizations_create": lambda those: {"name": "Another"},
     "organizations_invitations_create": lambda those: {"email": "another@x.example", "role": "member"},
     "organizations_members_update": lambda those: {"role": "member"},
+    "organizations_teams_create": lambda those: {"name": "Another"},
     "organizations_update": lambda those: {"name": "Other"},
     "payments_create": lambda those: {"invoice_id": those["invoices"]},
     "prices_create": lambda those: {"amount_minor": 1, "currency": "USD", "product_id": those["product"]},
@@ -176,6 +186,8 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     },
     "subscriptions_suspend": lambda those: {"reason": "Unpaid."},
     "subscriptions_unsuspend": lambda those: {},
+    "teams_members_create": lambda those: {"member_id": those["user"]},
+    "teams_update": lambda those: {"name": "Other"},
     "webhooks_endpoints_create": lambda those: {
         "url": "http://127.0.0.1:9/another",
         "event_types": ["*"],

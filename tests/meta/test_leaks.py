@@ -49,9 +49,14 @@ class Operation:
     def address(self, those: Mapping[str, str]) -> str:
         def named(match: re.Match[str]) -> str:
             segment, name = match[1], match[2]
-            return f"{segment}/{those[name.removesuffix('_id') if name != 'id' else _kind(segment)]}"
+            kind = name.removesuffix("_id") if name != "id" else _PARTS.get(match.string[: match.end()], _kind(segment))
+            return f"{segment}/{those[kind]}"
 
         return re.sub(r"([a-z-]+)/\{(\w+)\}", named, self.path)
+
+
+# What is a part of something else than an organisation, by its address.
+_PARTS = {"/api/v1/teams/{team_id}/members/{id}": "team-members"}
 
 
 def _kind(segment: str) -> str:
@@ -284,6 +289,8 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"organizations_{kind}": _ADMINS for kind in ("members_update", "members_delete")},
     **{f"organizations_invitations_{verb}": _ADMINS for verb in ("list", "create", "revoke")},
     **{f"organizations_api_keys_{verb}": _ADMINS for verb in ("list", "create", "revoke", "rotate")},
+    **dict.fromkeys(("organizations_teams_create", "teams_update", "teams_delete"), _ADMINS),
+    **{f"teams_members_{verb}": _ADMINS for verb in ("create", "delete")},
     **{f"customers_{verb}": _BILLING for verb in ("create", "update")},
     **{f"customers_payment_methods_{verb}": _BILLING for verb in ("create", "detach")},
     **{

@@ -1,0 +1,89 @@
+"""How teams, custom roles, service accounts and shares travel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import Organization, Recipient, ServiceAccount, Team, TeamMember, User
+from core.api.fields import ID_SUFFIX, PublicIdField
+from core.api.serializers import EntitySerializer, InputSerializer
+
+_LONGEST_ID = 40  # characters
+_NAME: dict[str, Any] = {"max_length": 100}
+
+
+class AnyIdField(serializers.RegexField):
+    """A public id of one of several kinds; whom it means is asked of `accounts.selectors.recipients`."""
+
+    def __init__(self, *kinds: str, **kwargs: Any) -> None:
+        forms = " or ".join(f"'{kind}_…'" for kind in kinds)
+        super().__init__(
+            rf"^({'|'.join(kinds)})_{ID_SUFFIX}$",
+            max_length=_LONGEST_ID,
+            error_messages={"invalid": f"This is not an id of the form {forms}."},
+            **kwargs,
+        )
+
+
+# --- teams -----------------------------------------------------------------------------------------------------------
+
+
+class TeamSerializer(EntitySerializer):
+    id = PublicIdField(Team, read_only=True)
+    organization_id = PublicIdField(Organization, read_only=True)
+
+    class Meta:
+        model = Team
+        fields = ["id", "organization_id", "name", "created_at", "updated_at"]
+        read_only_fields = fields
+
+
+class NameInput(InputSerializer):
+    name = serializers.CharField(**_NAME)
+
+
+class TeamMemberSerializer(EntitySerializer):
+    """A person or a service account in a team: one of the two ids is null."""
+
+    id = PublicIdField(TeamMember, read_only=True)
+    team_id = PublicIdField(Team, read_only=True)
+    user_id = PublicIdField(User, read_only=True, allow_null=True)
+    service_account_id = PublicIdField(ServiceAccount, read_only=True, allow_null=True)
+    name = serializers.SerializerMethodField()
+    email = serializers.SerializerMethodField(help_text="Empty for a service account.")
+
+    class Meta:
+        model = TeamMember
+        fields = ["id", "team_id", "user_id", "service_account_id", "name", "email", "created_at"]
+        read_only_fields = fields
+
+    def get_name(self, row: TeamMember) -> str:
+        return row.member.name
+
+    def get_email(self, row: TeamMember) -> str:
+        return row.user.email if row.user else ""
+
+
+class TeamMemberInput(InputSerializer):
+    member_id = AnyIdField("usr", "sva", help_text="A member of the organisation, or one of its service accounts.")
+
+
+class RecipientFields(serializers.Serializer):  # type: ignore[type-arg]
+    """To whom something was given: one of the three ids is set."""
+
+    user_id = PublicIdField(User, read_only=True, allow_null=True)
+    team_id = PublicIdField(Team, read_only=True, allow_null=True)
+    service_account_id = PublicIdField(ServiceAccount, read_only=True, allow_null=True)
+    name = serializers.SerializerMethodField()
+    email = serializers.SerializerMethodField(help_text="Empty for a team and a service account.")
+
+    def get_name(self, row: Recipient) -> str:
+        return row.recipient.name
+
+    def get_email(self, row: Recipient) -> str:
+        return row.user.email if row.user else ""
+
+
+RECIPIENT_FIELDS = ["user_id", "team_id", "service_account_id", "name", "email"]

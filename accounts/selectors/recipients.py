@@ -1,0 +1,42 @@
+"""Whom an id or an address means, when something is given in an organisation."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from accounts.models import Organization, ServiceAccount, Team, User
+from core import ids
+from core.errors import InvalidInput
+
+Found = User | Team | ServiceAccount
+
+
+def find(organization: Organization, text: str, *, pointer: str) -> Found:
+    """Return the member, team or service account of the organisation that an id means (`usr_…`, `tem_…`, `sva_…`).
+    Raises `InvalidInput` at `pointer`, for what is of another organisation as for what is not there."""
+    return _find((User, Team, ServiceAccount), organization, text, pointer)
+
+
+def find_one(organization: Organization, text: str, *, pointer: str) -> User | ServiceAccount:
+    """Return a member or a service account as `find` does: who is one, and no team."""
+    found = _find((User, ServiceAccount), organization, text, pointer)
+    assert not isinstance(found, Team)
+    return found
+
+
+def _find(kinds: tuple[type[Found], ...], organization: Organization, text: str, pointer: str) -> Found:
+    kind, key = _kind(kinds, text, pointer)
+    where = {"memberships__organization": organization} if kind is User else {"organization": organization}
+    found: Found | None = kind._default_manager.filter(pk=key, **where).first()
+    if found is None:
+        raise InvalidInput.at(pointer, "There is nobody of this id in the organisation.", "does_not_exist")
+    return found
+
+
+def _kind(kinds: tuple[type[Found], ...], text: str, pointer: str) -> tuple[type[Found], UUID]:
+    try:
+        prefix, key = ids.split(text)
+        return next(one for one in kinds if one.id_prefix == prefix), key
+    except (ids.MalformedId, StopIteration):
+        forms = " or ".join(f"'{one.id_prefix}_…'" for one in kinds)
+        raise InvalidInput.at(pointer, f"This is not an id of the form {forms}.") from None

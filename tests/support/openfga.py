@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import tempfile
 import time
 import urllib.error
@@ -91,13 +92,15 @@ def _key(one: Tuple) -> dict[str, Any]:
     return key
 
 
-def start(folder: Path, *, port: int = 0, **options: str) -> tuple[OpenFGA, Running]:
-    """Start a server with storage in memory and wait for it. Skips the test where there is no program."""
+def start(folder: Path, *, port: int = 0, ca_file: str = "", **options: str) -> tuple[OpenFGA, Running]:
+    """Start a server with storage in memory (and `options`) and wait for it; with `ca_file` it speaks TLS. Skips
+    the test where there is no program."""
     program = os.environ.get(PROGRAM, "")
     if not program:
         reason = os.environ.get(MISSING)
         pytest.skip(f"No OpenFGA server: {reason}" if reason else "asks an OpenFGA server: test --services openfga")
     http, grpc = port or free_port(), free_port()
+    address = f"{'https' if ca_file else 'http'}://127.0.0.1:{http}"
     command = [
         program,
         "run",
@@ -110,11 +113,11 @@ def start(folder: Path, *, port: int = 0, **options: str) -> tuple[OpenFGA, Runn
     ]
     running = Running("openfga", command, environment=os.environ, log=folder / "log")
     try:
-        _wait_until_healthy(f"http://127.0.0.1:{http}", running)
+        _wait_until_healthy(address, running, ssl.create_default_context(cafile=ca_file) if ca_file else None)
     except AssertionError:
         running.kill()
         raise
-    return OpenFGA(f"http://127.0.0.1:{http}"), running
+    return OpenFGA(address), running
 
 
 @pytest.fixture(scope="session")
@@ -135,11 +138,11 @@ def openfga(openfga_server: OpenFGA, record_property: Callable[[str, object], No
     return openfga_server
 
 
-def _wait_until_healthy(address: str, running: Running) -> None:
+def _wait_until_healthy(address: str, running: Running, context: ssl.SSLContext | None) -> None:
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end and running.is_alive:
         try:
-            with urllib.request.urlopen(f"{address}/healthz", timeout=2):
+            with urllib.request.urlopen(f"{address}/healthz", timeout=2, context=context):
                 return
         except OSError:
             time.sleep(0.05)

@@ -11,7 +11,7 @@ from django.core import checks
 
 from accounts.permissions.providers.base import Provider
 from core import health
-from core.errors import ProviderMisconfigured, ProviderUnavailable
+from core.errors import AppError, ProviderMisconfigured
 
 LOCAL, OPENFGA = "local", "openfga"
 
@@ -54,8 +54,8 @@ def address_is_openfgas(app_configs: Any = None, **_: Any) -> Iterable[checks.Ch
     except ProviderMisconfigured as fault:
         number = _NUMBERS.get(str(fault.extra.get("setting")), 71)
         return [checks.Error(fault.detail, hint=_HINT, id=f"countinghouse.E{number:03d}")]
-    except ProviderUnavailable as fault:
-        detail = f"The OpenFGA server at OPENFGA_URL does not answer: {fault.detail}."
+    except AppError as fault:
+        detail = f"The OpenFGA server at OPENFGA_URL does not answer as it should: {fault.detail}."
         return [
             checks.Warning(detail, hint="Questions are asked of PostgreSQL until it does.", id="countinghouse.W071")
         ]

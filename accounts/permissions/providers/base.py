@@ -2,7 +2,7 @@
 
 Both providers speak OpenFGA's language and refuse under OpenFGA's codes (`faults.Refused`). Where they differ:
 
-* lists: ours are complete. A server cuts its own off at a number and at a time (`is_complete` of a page says so).
+* lists: ours are complete. A server cuts its own off at a number and at a time and does not say so; then `ListCutOff`.
 * writes: ours are all or none, whatever their number. A server takes 100 tuples at a time, so that more are several
   transactions, and a refusal in the middle leaves what came before it.
 * what became of a tuple that is written is known from the write itself in ours; from a look before it on a server.
@@ -18,10 +18,18 @@ from typing import Any, Protocol, TypeAlias
 from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Model
+from accounts.permissions.pages import Page
 from accounts.permissions.tuples import Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
+from core.errors import ProviderRejected
 
 Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
+
+
+class ListCutOff(ProviderRejected):
+    """The server's list may have been cut off. `count` says how many it named; PostgreSQL knows them all."""
+
+    status, code, title = 502, "permission_list_cut_off", "The list was cut off by the OpenFGA server"
 
 
 class Engine(Protocol):
@@ -50,6 +58,42 @@ class Engine(Protocol):
         self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
     ) -> list[str]:
         """Return the subjects of a kind (`user`, `group#member`) that have `relation` to the object `target`."""
+
+    def page_of_objects(
+        self,
+        subject: str,
+        relation: str,
+        of_type: str,
+        *,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page:
+        """Return up to `limit` (1 to 1000) of what `list_objects` returns, behind the id `after`."""
+
+    def page_of_users(
+        self,
+        target: str,
+        relation: str,
+        kind: str,
+        *,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page:
+        """Return up to `limit` of what `list_users` returns, behind the id `after`."""
+
+    def objects_by_relation(
+        self,
+        subject: str,
+        relations: Iterable[str],
+        of_type: str,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+    ) -> dict[str, list[str]]:
+        """Answer `list_objects` for several relations."""
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
         """Return what `relation` of the object `target` is made of, one level deep."""

@@ -15,15 +15,16 @@ from accounts.permissions.expanding import ComputedLeaf, Content, Node, Operator
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, from_json, to_json
 from accounts.permissions.language.model import Model
-from accounts.permissions.providers.base import Given, Health, SavedModel
-from accounts.permissions.providers.openfga_http import Address, Server, member
+from accounts.permissions.pages import Page, check_limit, id_of, page
+from accounts.permissions.providers.base import Given, Health, ListCutOff, SavedModel
+from accounts.permissions.providers.openfga_http import Address, Server, member, no_openfga
 from accounts.permissions.tuples import Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 from core.errors import AppError, ProviderAnswerInvalid
 
 TUPLES_PER_WRITE: Final = 100  # the server's max-tuples-per-write, as shipped
 _CHECKS_PER_BATCH: Final = 50  # max-checks-per-batch-check
-_OBJECTS_PER_LIST: Final = 1000  # listObjects-max-results, listUsers-max-results
+_MOST_LISTED: Final = 1000  # listObjects-max-results, listUsers-max-results
 _SECONDS_PER_LIST: Final = 2.8  # a little below listObjects-deadline: 3 s
 _ID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
@@ -82,26 +83,17 @@ class ServerEngine:
     def list_objects(
         self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
     ) -> list[str]:
-        return self.list_objects_known(subject, relation, of_type, given, context)[0]
-
-    def list_objects_known(
-        self, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
-    ) -> tuple[list[str], bool]:
-        """Return the objects, and whether they are all: the server says nothing where it cuts a list off."""
+        """Raises ListCutOff where the server may have more than it says."""
         began = time.monotonic()
         body = {"user": subject, "relation": relation, "type": of_type, **self._brought(given, context)}
-        found = member(self._ask("list-objects", body), "objects", list)
-        return sorted(found, key=lambda one: one.partition(":")[2]), _is_whole(found, began)
+        found: list[str] = member(self._ask("list-objects", body), "objects", list)
+        _check_whole(found, began)
+        return sorted(found, key=_id_of)
 
     def list_users(
         self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
     ) -> list[str]:
-        return self.list_users_known(target, relation, kind, given, context)[0]
-
-    def list_users_known(
-        self, target: str, relation: str, kind: str, given: Given = (), context: Mapping[str, Any] = {}
-    ) -> tuple[list[str], bool]:
-        """Return the subjects, and whether they are all."""
+        """Raises ListCutOff where the server may have more than it says."""
         began, wanted = time.monotonic(), Object.parse(target)
         of_type, _, of_relation = kind.partition("#")
         body = self._brought(given, context)
@@ -113,7 +105,49 @@ class ServerEngine:
             "user_filters": [{"type": of_type} | ({"relation": of_relation} if of_relation else {})],
         }
         users = [_subject(one) for one in member(self._ask("list-users", body), "users", list)]
-        return [str(one) for one in sorted(users, key=lambda one: one.id)], _is_whole(users, began)
+        _check_whole(users, began)
+        return [str(one) for one in sorted(users, key=lambda one: one.id)]
+
+    def page_of_objects(
+        self,
+        subject: str,
+        relation: str,
+        of_type: str,
+        *,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page:
+        """A piece of the whole list: the server gives no pages."""
+        check_limit(limit)
+        return _page(self.list_objects(subject, relation, of_type, given, context), limit, after)
+
+    def page_of_users(
+        self,
+        target: str,
+        relation: str,
+        kind: str,
+        *,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Page:
+        """A piece of the whole list: the server gives no pages."""
+        check_limit(limit)
+        return _page(self.list_users(target, relation, kind, given, context), limit, after)
+
+    def objects_by_relation(
+        self,
+        subject: str,
+        relations: Iterable[str],
+        of_type: str,
+        given: Given = (),
+        context: Mapping[str, Any] = {},
+    ) -> dict[str, list[str]]:
+        """One request for each relation."""
+        return {one: self.list_objects(subject, one, of_type, given, context) for one in relations}
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
         body = self._brought(given, {}) | {"tuple_key": {"object": target, "relation": relation}}
@@ -269,7 +303,10 @@ class OpenFGAProvider:
         Raises ProviderMisconfigured for an id that the server does not know."""
         if _ID.fullmatch(store):
             return str(member(self.server.get("get_store", f"/stores/{store}"), "id", str))
-        found = member(self.server.get("list_stores", "/stores", name=store, page_size=50), "stores", list)
+        answer = self.server.get("list_stores", "/stores", name=store, page_size=50)
+        if "stores" not in answer:
+            raise no_openfga()
+        found = member(answer, "stores", list)
         named = [(member(one, "created_at", str), member(one, "id", str)) for one in found if one.get("name") == store]
         return min(named)[1] if named else ""
 
@@ -288,8 +325,18 @@ class OpenFGAProvider:
         return Health(True, settings.OPENFGA_URL)
 
 
-def _is_whole(found: Sequence[Any], began: float) -> bool:
-    return len(found) < _OBJECTS_PER_LIST and time.monotonic() - began < _SECONDS_PER_LIST
+def _check_whole(found: Sequence[Any], began: float) -> None:
+    """Raise ListCutOff when a list may have been cut: the server does not say so."""
+    if len(found) >= _MOST_LISTED or time.monotonic() - began >= _SECONDS_PER_LIST:
+        raise ListCutOff(provider="openfga", count=len(found))
+
+
+def _page(found: Sequence[str], limit: int, after: str | None) -> Page:
+    return page([one for one in found if after is None or _id_of(one) > id_of(after)][: limit + 1], limit)
+
+
+def _id_of(item: str) -> str:
+    return item.partition(":")[2].partition("#")[0]
 
 
 def _differs(was: Tuple, one: Tuple) -> bool:

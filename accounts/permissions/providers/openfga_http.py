@@ -123,13 +123,15 @@ def _send(address: Address, operation: str, method: str, path: str, body: Any, q
     except Exception as fault:
         # The client fails over its own measuring when a refusal is no JSON: what matters stands behind the fault.
         refused = next((each for each in _behind(fault) if isinstance(each, ApiException)), None)
-        if refused is None:
-            raise
-        return _refusal(refused)
+        if refused is not None:
+            return _refusal(refused)
+        if isinstance(fault, UnicodeDecodeError):
+            raise no_openfga() from fault
+        raise
     if method == "DELETE" and found is None:
         return {}
     if not isinstance(found, dict):
-        raise _no_openfga()
+        raise no_openfga()
     return found
 
 
@@ -169,10 +171,11 @@ def _refusal(fault: ApiException) -> _Refusal:
         raise ProviderTimedOut(**extra)
     if status in (409, 422, 429) or status >= 500:
         raise ProviderUnavailable(**extra)
-    raise _no_openfga()
+    raise no_openfga()
 
 
-def _no_openfga() -> ProviderMisconfigured:
+def no_openfga() -> ProviderMisconfigured:
+    """The error for whoever answers as no OpenFGA server does."""
     return ProviderMisconfigured(
         "What answers at OPENFGA_URL is no OpenFGA server. Set it to the HTTP address of one (port 8080 as shipped).",
         setting="OPENFGA_URL",
@@ -194,8 +197,8 @@ def _no_line(fault: Exception) -> Exception:
         return ProviderMisconfigured(
             "OPENFGA_URL says https:// and what answers there speaks no TLS.", setting="OPENFGA_URL", provider=_NAME
         )
-    if any("BadStatusLine" in repr(each) or isinstance(each, UnicodeDecodeError) for each in causes):
-        return _no_openfga()
+    if any("BadStatusLine" in repr(each) for each in causes):
+        return no_openfga()
     if any(isinstance(each, theirs.ConnectTimeoutError) for each in causes):
         return ProviderUnavailable(provider=_NAME)
     if any(isinstance(each, theirs.TimeoutError) for each in causes):

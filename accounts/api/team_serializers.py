@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import Organization, Recipient, ServiceAccount, Team, TeamMember, User
+from accounts.models import CustomRole, Organization, Recipient, RoleAssignment, ServiceAccount, Team, TeamMember, User
 from core.api.fields import ID_SUFFIX, PublicIdField
 from core.api.serializers import EntitySerializer, InputSerializer
 
@@ -87,3 +87,58 @@ class RecipientFields(serializers.Serializer):  # type: ignore[type-arg]
 
 
 RECIPIENT_FIELDS = ["user_id", "team_id", "service_account_id", "name", "email"]
+
+
+# --- custom roles ----------------------------------------------------------------------------------------------------
+
+
+class GrantableSerializer(serializers.Serializer[None]):
+    """A permission that a custom role may have."""
+
+    name = serializers.CharField()
+    text = serializers.CharField(help_text="What it lets one do.")
+    is_held = serializers.BooleanField(help_text="Whether you hold it: nobody gives what they do not hold.")
+
+
+class GrantablesReply(serializers.Serializer[None]):
+    data = GrantableSerializer(many=True)  # type: ignore[assignment]
+
+
+class CustomRoleSerializer(EntitySerializer):
+    id = PublicIdField(CustomRole, read_only=True)
+    organization_id = PublicIdField(Organization, read_only=True)
+
+    class Meta:
+        model = CustomRole
+        fields = ["id", "organization_id", "name", "description", "permissions", "created_at", "updated_at"]
+        read_only_fields = fields
+
+
+def _permissions(**options: Any) -> serializers.ListField:
+    return serializers.ListField(child=serializers.CharField(max_length=80), min_length=1, max_length=200, **options)
+
+
+class CustomRoleInput(InputSerializer):
+    name = serializers.CharField(**_NAME)
+    description = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+    permissions = _permissions()
+
+
+class CustomRoleChange(InputSerializer):
+    name = serializers.CharField(required=False, **_NAME)
+    description = serializers.CharField(max_length=500, required=False, allow_blank=True)
+    permissions = _permissions(required=False, help_text="All that it shall have from now on.")
+
+
+class RoleAssignmentSerializer(RecipientFields, EntitySerializer):
+    id = PublicIdField(RoleAssignment, read_only=True)
+    role_id = PublicIdField(CustomRole, read_only=True)
+
+    class Meta:
+        model = RoleAssignment
+        fields = ["id", "role_id", *RECIPIENT_FIELDS, "created_at"]
+        read_only_fields = fields
+
+
+class RoleAssignmentInput(InputSerializer):
+    assignee_id = AnyIdField("usr", "tem", "sva", help_text="A member, a team or a service account.")

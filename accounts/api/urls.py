@@ -7,10 +7,11 @@ from typing import Any
 from django.urls import path
 
 from accounts.api import auth_views as auth
-from accounts.api import team_views, views
+from accounts.api import role_views, team_views, views
 
 _ORGANIZATION = "organizations/<str:organization_id>"
 _LIST: dict[str, Any] = {"get": "list"}
+_ONE: dict[str, Any] = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 _LIST_CREATE: dict[str, Any] = {"get": "list", "post": "create"}
 
 urlpatterns = [
@@ -61,16 +62,25 @@ urlpatterns = [
         name="api-key-revoke",
     ),
     path(f"{_ORGANIZATION}/teams", team_views.OrganizationTeamViewSet.as_view(_LIST_CREATE), name="team-list"),
-    path(
-        "teams/<str:id>",
-        team_views.TeamViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
-        name="team-detail",
-    ),
+    path("teams/<str:id>", team_views.TeamViewSet.as_view(_ONE), name="team-detail"),
     path("teams/<str:team_id>/members", team_views.TeamMemberViewSet.as_view(_LIST_CREATE), name="team-member-list"),
     path(
         "teams/<str:team_id>/members/<str:id>",
         team_views.TeamMemberViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
         name="team-member-detail",
+    ),
+    path(f"{_ORGANIZATION}/roles", role_views.OrganizationRoleViewSet.as_view(_LIST_CREATE), name="custom-role-list"),
+    path(
+        f"{_ORGANIZATION}/grantable-permissions",
+        role_views.OrganizationRoleViewSet.as_view({"get": "grantable"}),
+        name="grantable-permissions",
+    ),
+    path("roles/<str:id>", role_views.RoleViewSet.as_view(_ONE), name="custom-role-detail"),
+    path("roles/<str:role_id>/assignees", role_views.RoleAssigneeViewSet.as_view(_LIST_CREATE), name="assignee-list"),
+    path(
+        "roles/<str:role_id>/assignees/<str:id>",
+        role_views.RoleAssigneeViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="assignee-detail",
     ),
 ]
 

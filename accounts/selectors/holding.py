@@ -17,13 +17,11 @@ def grantable() -> dict[str, Permission]:
 
 
 def held_by(actor: Actor, organization: Organization) -> frozenset[str]:
-    """Return which of the `grantable` permissions the actor holds there. Staff hold those too that are for the
-    organisation alone: they give them in its name."""
-    return frozenset(
-        name
-        for name, permission in grantable().items()
-        if (actor.is_staff and not permission.is_for_staff) or access.allows(actor, name, organization)
-    )
+    """Return which of the `grantable` permissions the actor holds there; staff, who give in the organisation's name,
+    all of them."""
+    if actor.is_staff or actor.is_system:
+        return frozenset(grantable())
+    return frozenset(name for name in grantable() if access.allows(actor, name, organization))
 
 
 def permissions_of_role(role: Role | str) -> frozenset[str]:
@@ -41,6 +39,7 @@ def permissions_of(recipient: User | Team | ServiceAccount) -> frozenset[str]:
 
 def refuse_more_than_held(actor: Actor, organization: Organization, wanted: Iterable[str]) -> None:
     """Raise `PermissionNotHeld`, naming them, when the actor lacks some of the permissions that it would give."""
-    missing = sorted(set(wanted) - held_by(actor, organization)) if not actor.is_system and set(wanted) else []
+    asked = frozenset(wanted)
+    missing = sorted(asked - held_by(actor, organization)) if asked else []
     if missing:
         raise PermissionNotHeld(f"You do not hold: {', '.join(missing)}.", permissions=missing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from accounts.models import Organization, ServiceAccount, Team, User
+from accounts.models import Membership, Organization, ServiceAccount, Team, User
 from core import ids
 from core.errors import InvalidInput
 
@@ -22,6 +22,13 @@ def find_one(organization: Organization, text: str, *, pointer: str) -> User | S
     found = _find((User, ServiceAccount), organization, text, pointer)
     assert not isinstance(found, Team)
     return found
+
+
+def is_of(organization_id: UUID, recipient: Found) -> bool:
+    """Whether somebody belongs to the organisation: asked again by commands, under its lock."""
+    if isinstance(recipient, User):
+        return Membership.objects.filter(organization_id=organization_id, user=recipient).exists()
+    return recipient.organization_id == organization_id and type(recipient).objects.filter(pk=recipient.pk).exists()
 
 
 def _find(kinds: tuple[type[Found], ...], organization: Organization, text: str, pointer: str) -> Found:

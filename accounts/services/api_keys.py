@@ -12,9 +12,10 @@ from accounts import events
 from accounts.errors import ApiKeyNotLive, ScopeNotHeld
 from accounts.models import ApiKey, Organization
 from accounts.providers import session_cache, tokens
+from accounts.selectors import holding
 from audit import record
-from core import access, jobs, streams
-from core.access import Role, require
+from core import jobs, streams
+from core.access import require
 from core.actor import SYSTEM, Actor, ActorType
 from core.commands import command
 from core.errors import InvalidInput
@@ -36,7 +37,7 @@ def create(
     """Make a key and return it with its text, which is never seen again. Writes `accounts.api_key.created`. Raises
     `InvalidInput` for unknown scopes or an expiry in the past, `ScopeNotHeld` when a key asks for more than its own."""
     require(actor, "accounts.api_key.manage", organization)
-    wanted = _checked_scopes(actor, scopes)
+    wanted = _checked_scopes(actor, organization, scopes)
     if expires_at is not None and expires_at <= now:
         raise InvalidInput.at("/expires_at", "It lies in the past.", "in_the_past")
     key, text = _with_new_secret(ApiKey(organization=organization, name=name, scopes=wanted, expires_at=expires_at))
@@ -58,7 +59,7 @@ def rotate(*, actor: Actor, api_key: ApiKey, now: datetime) -> tuple[ApiKey, str
     `ScopeNotHeld` when a key would so come by another that may do more."""
     require(actor, "accounts.api_key.manage", api_key)
     key = _live(api_key, now)
-    _refuse_more_than_held(actor, key.scopes)
+    _refuse_more_than_held(actor, key.organization, key.scopes)
     _forget(key)
     key, text = _with_new_secret(key)
     key.save(update_fields=["lookup", "secret_hash"])
@@ -80,28 +81,34 @@ def revoke(*, actor: Actor, api_key: ApiKey, now: datetime) -> ApiKey:
 
 def known_scopes() -> set[str]:
     """Return every scope that a key may have: permissions of an administrator, and their wildcards."""
-    found: set[str] = set()
-    for permission in access.permissions.values():
-        if Role.ADMIN in permission.roles:
-            app, noun, _verb = permission.name.split(".", 2)
-            found |= {permission.name, f"{app}.{noun}.*", f"{app}.*"}
-    return found
+    return {scope for name in holding.grantable() for scope in _scopes_over(name)}
 
 
-def _checked_scopes(actor: Actor, scopes: Iterable[str]) -> list[str]:
+def _checked_scopes(actor: Actor, organization: Organization, scopes: Iterable[str]) -> list[str]:
     wanted, known = sorted(set(scopes)), known_scopes()
     unknown = [scope for scope in wanted if scope not in known]
     if unknown:
         raise InvalidInput.at("/scopes", f"Unknown: {', '.join(unknown)}.", "unknown_scope")
     if not wanted:
         raise InvalidInput.at("/scopes", "Name at least one scope.", "required")
-    _refuse_more_than_held(actor, wanted)
+    _refuse_more_than_held(actor, organization, wanted)
     return wanted
 
 
-def _refuse_more_than_held(actor: Actor, scopes: Iterable[str]) -> None:
-    if actor.scopes is not None and not set(scopes) <= actor.scopes:
+def _refuse_more_than_held(actor: Actor, organization: Organization, scopes: Iterable[str]) -> None:
+    if actor.scopes is not None:
+        if not set(scopes) <= actor.scopes:
+            raise ScopeNotHeld
+        return
+    wanted = {name for name in holding.grantable() if not _scopes_over(name).isdisjoint(scopes)}
+    if not wanted <= holding.held_by(actor, organization):
         raise ScopeNotHeld
+
+
+def _scopes_over(permission: str) -> set[str]:
+    """The scopes that each contain a permission: itself, all of its noun, all of its app."""
+    app, noun, _verb = permission.split(".", 2)
+    return {permission, f"{app}.{noun}.*", f"{app}.*"}
 
 
 def _live(api_key: ApiKey, now: datetime) -> ApiKey:

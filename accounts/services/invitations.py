@@ -27,8 +27,7 @@ def create(*, actor: Actor, organization: Organization, email: str, role: Role, 
     """Invite an address; the mail goes by a job. Writes `accounts.invitation.created`. Raises `AlreadyMember` and
     `AlreadyInvited`; only owners invite owners."""
     require(actor, "accounts.invitation.manage", organization)
-    if role == Role.OWNER:
-        require(actor, "accounts.ownership.manage", organization)
+    memberships.require_for_role(actor, organization, role)
     email = UserManager.normalize_email(email)
     Organization.objects.select_for_update(of=("self",)).get(pk=organization.pk)
     if Membership.objects.filter(organization=organization, user__email=email).exists():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from accounts import events
 from accounts.errors import AlreadyMember, LastOwner
 from accounts.models import Membership, Organization, User
-from accounts.services import sessions, teams
+from accounts.selectors import holding
+from accounts.services import custom_roles, sessions, teams
 from accounts.services.locks import still_there
 from audit import record
 from core.access import Role, require
@@ -18,7 +19,7 @@ def create(*, actor: Actor, organization: Organization, user: User, role: Role) 
     """Make `user` a member at once, without an invitation (staff, demo data). Writes `accounts.membership.created`.
     Raises `AlreadyMember`."""
     require(actor, "accounts.membership.manage", organization)
-    _require_for_role(actor, organization, role)
+    require_for_role(actor, organization, role)
     return join(actor=actor, organization=organization, user=user, role=role)
 
 
@@ -35,13 +36,13 @@ def join(*, actor: Actor, organization: Organization, user: User, role: Role) ->
 
 @command("accounts.membership.change_role")
 def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membership:
-    """Give a member another role. Writes `accounts.membership.role_changed`. Raises `LastOwner`; only owners make and
-    unmake owners."""
+    """Give a member another role. Writes `accounts.membership.role_changed`. Raises `LastOwner`, and
+    `PermissionNotHeld` for a role that has more than the actor; only owners make and unmake owners."""
     require(actor, "accounts.membership.manage", membership)
     member = _locked(membership)
     before = Role(member.role)
-    _require_for_role(actor, membership.organization, before)
-    _require_for_role(actor, membership.organization, role)
+    require_for_role(actor, membership.organization, before)
+    require_for_role(actor, membership.organization, role)
     if before == role:
         return member
     if before == Role.OWNER:
@@ -62,18 +63,19 @@ def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membersh
 
 @command("accounts.membership.remove")
 def remove(*, actor: Actor, membership: Membership) -> None:
-    """Take a member out, also of the organisation's teams; everybody may leave. Writes `accounts.membership.removed`
-    and `accounts.team_member.removed`. Raises `LastOwner`."""
+    """Take a member out, with all that the organisation gave them: teams, custom roles; everybody may leave. Writes
+    `accounts.membership.removed`, and an event for each thing that is taken. Raises `LastOwner`."""
     is_leaving = actor.id == membership.user_id
     if not is_leaving:
         require(actor, "accounts.membership.manage", membership)
     member = _locked(membership)
-    if not is_leaving:
-        _require_for_role(actor, membership.organization, Role(member.role))
+    if not is_leaving and member.role == Role.OWNER:
+        require(actor, "accounts.ownership.manage", membership.organization)
     if member.role == Role.OWNER:
         _refuse_last_owner(member)
     sessions.doubt_sessions_of(member.user_id)
     teams.leave_all(actor, member.organization_id, member.user)
+    custom_roles.take_all(actor, member.organization_id, member.user)
     before = {"user_id": str(member.user_id), "role": member.role}
     record(events.MEMBERSHIP_REMOVED, actor=actor, subject=member, before=before)
     member.delete()
@@ -85,9 +87,13 @@ def _locked(membership: Membership) -> Membership:
     return still_there(membership)
 
 
-def _require_for_role(actor: Actor, organization: Organization, role: Role) -> None:
+def require_for_role(actor: Actor, organization: Organization, role: Role) -> None:
+    """Raise `Forbidden` or `PermissionNotHeld` when the actor may not give the role: only owners make owners, and
+    nobody gives what they do not hold."""
     if role == Role.OWNER:
         require(actor, "accounts.ownership.manage", organization)
+    else:
+        holding.refuse_more_than_held(actor, organization, holding.permissions_of_role(role))
 
 
 def _refuse_last_owner(member: Membership) -> None:

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from accounts import events
 from accounts.errors import NameTaken
-from accounts.models import Membership, Organization, ServiceAccount, Team, TeamMember, User
+from accounts.models import Organization, ServiceAccount, Team, TeamMember, User
 from accounts.selectors import holding
+from accounts.selectors.recipients import is_of
 from accounts.services.locks import is_taken, lock_organization, still_there
 from accounts.services.tuples_of_rows import forget, hold, object_name, release, subject_name
 from audit import record
@@ -64,7 +65,8 @@ def add_member(*, actor: Actor, team: Team, member: User | ServiceAccount) -> tu
     require(actor, "accounts.team.manage", team)
     lock_organization(team.organization_id)
     team = still_there(team)
-    _refuse_foreign(team.organization_id, member)
+    if not is_of(team.organization_id, member):
+        raise InvalidInput.at("/member_id", "There is nobody of this id in the organisation.", "does_not_exist")
     holding.refuse_more_than_held(actor, team.organization, holding.permissions_of(team))
     named = {"user": member} if isinstance(member, User) else {"service_account": member}
     row, is_new = TeamMember.objects.get_or_create(team=team, **named)
@@ -109,12 +111,3 @@ def _refuse_taken(organization_id: UUID, name: str, but: Team | None = None) -> 
     others = Team.objects.filter(organization_id=organization_id)
     if is_taken(others.exclude(pk=but.pk) if but else others, name):
         raise NameTaken
-
-
-def _refuse_foreign(organization_id: UUID, member: User | ServiceAccount) -> None:
-    if isinstance(member, ServiceAccount):
-        is_ours = member.organization_id == organization_id
-    else:
-        is_ours = Membership.objects.filter(organization_id=organization_id, user=member).exists()
-    if not is_ours:
-        raise InvalidInput.at("/member_id", "There is nobody of this id in the organisation.", "does_not_exist")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -9,8 +10,9 @@ from django.db.models import Q
 
 from accounts.models import CustomRole, Organization, PermissionStore, RelationTuple, ServiceAccount, Team, User
 from accounts.permissions import writes
-from accounts.permissions.language import parse
+from accounts.permissions.language import Model, parse
 from accounts.permissions.tuples import Object, Subject, Tuple
+from core import access
 
 # Who, what, to what: ("team:…#member", "viewer", "invoice:…").
 Fact: TypeAlias = tuple[str, str, str]
@@ -37,7 +39,7 @@ def subject_name(row: User | Team | ServiceAccount | CustomRole) -> str:
 
 def hold(*facts: Fact) -> None:
     """Write tuples that hold from the commit on; those that are there stay."""
-    writes.write(_store(), _MODEL, [_tuple(one) for one in facts], "ignore")
+    writes.write(_store(), _model(), [_tuple(one) for one in facts], "ignore")
 
 
 def release(*facts: Fact) -> None:
@@ -75,17 +77,22 @@ def _store() -> int:
     return PermissionStore.objects.get_or_create(name="countinghouse")[0].pk
 
 
-_MODEL: Final = parse(
-    """model
+@cache
+def _model() -> Model:
+    relations = "".join(f"    define {name}: [role#assignee]\n" for name in access.permissions)
+    return parse(_TYPES + relations)
+
+
+_TYPES: Final = """model
   schema 1.1
 type user
 type service_account
-type organization
 type team
   relations
     define member: [user, service_account]
 type role
   relations
     define assignee: [user, service_account, team#member]
+type organization
+  relations
 """
-)

@@ -56,7 +56,10 @@ class Operation:
 
 
 # What is a part of something else than an organisation, by its address.
-_PARTS = {"/api/v1/teams/{team_id}/members/{id}": "team-members"}
+_PARTS = {
+    "/api/v1/teams/{team_id}/members/{id}": "team-members",
+    "/api/v1/roles/{role_id}/assignees/{id}": "role-assignees",
+}
 
 
 def _kind(segment: str) -> str:
@@ -291,6 +294,10 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"organizations_api_keys_{verb}": _ADMINS for verb in ("list", "create", "revoke", "rotate")},
     **dict.fromkeys(("organizations_teams_create", "teams_update", "teams_delete"), _ADMINS),
     **{f"teams_members_{verb}": _ADMINS for verb in ("create", "delete")},
+    **{f"organizations_roles_{verb}": _ADMINS for verb in ("list", "create")},
+    **{f"roles_{verb}": _ADMINS for verb in ("retrieve", "update", "delete")},
+    **{f"roles_assignees_{verb}": _ADMINS for verb in ("list", "create", "retrieve", "delete")},
+    "organizations_grantable_permissions_list": _ADMINS,
     **{f"customers_{verb}": _BILLING for verb in ("create", "update")},
     **{f"customers_payment_methods_{verb}": _BILLING for verb in ("create", "detach")},
     **{

@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 
-from accounts.permissions import conditions, expanding, tuples, writes
+from accounts.permissions import conditions, expanding, explaining, tuples, writes
 from accounts.permissions.compiler import Program, compile_model, subject_kind
 from accounts.permissions.expanding import Tree
+from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
 from accounts.permissions.language.model import Model, Relation
@@ -270,6 +271,13 @@ class Engine:
         Conditions are not evaluated: `context` changes nothing."""
         return expanding.expand(self, target, relation, given)
 
+    def explain(
+        self, subject: str, relation: str, target: str, given: Given = (), context: Mapping[str, Any] = {}
+    ) -> Explanation:
+        """Say why `check` answers as it does: the way that leads to a yes, or those that were tried; see
+        `explaining.explain`."""
+        return explaining.explain(self, subject, relation, target, given, context)
+
     # tuples
 
     def write(self, written: Sequence[Tuple], on_duplicate: OnDuplicate = "ignore") -> list[Outcome]:
@@ -318,11 +326,7 @@ class Engine:
         return self.program.is_layered(node) and _NO_VALUE not in truth.values()
 
     def _question(self, given: Given, context: Mapping[str, Any]) -> _Question:
-        brought = (one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)
-        question = _Question((*self.always_given, *brought), context)
-        for one in question.given:
-            tuples.check(self.model, one, Code.INVALID_TUPLE)
-        return question
+        return _Question(tuples.brought(self.model, (*self.always_given, *given)), context)
 
     def _truth(self, question: _Question, node: int, function: str, values: Sequence[Any]) -> dict[str, int]:
         """What each condition that can be met comes to: 1 it holds, 0 it does not, 4 it has no value."""

@@ -131,9 +131,7 @@ def _subjects(engine: Engine, wanted: Object, relations: set[str], given: Given)
         store_id=engine.store_id, object_type=wanted.type, object_id=wanted.id, relation__in=relations
     ).values_list("relation", "subject_type", "subject_id", "subject_relation", "condition")
     stored = [Tuple(wanted, row[0], Subject(*row[1:4]), row[4]) for row in rows]
-    brought = [*engine.always_given, *(one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)]
-    for one in brought:
-        tuples.check(engine.model, one, Code.INVALID_TUPLE)
+    brought = tuples.brought(engine.model, (*engine.always_given, *given))
     kept = [*filter(engine.allows, stored), *(one for one in brought if one.object == wanted)]
     found: dict[str, list[Subject]] = {name: [] for name in relations}
     for one in sorted(set(map(_without_context, kept)), key=str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -146,6 +146,14 @@ def allows(model: Model, one: Tuple) -> bool:
     except Refused:
         return False
     return True
+
+
+def brought(model: Model, given: Iterable[Tuple | Mapping[str, Any]]) -> tuple[Tuple, ...]:
+    """Return the tuples that a question brings along. Raises Refused (2027) for one that `model` does not allow."""
+    found = tuple(one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)
+    for one in found:
+        check(model, one, Code.INVALID_TUPLE)
+    return found
 
 
 def _fits(restriction: Restriction, one: Tuple) -> bool:

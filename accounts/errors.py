@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.errors import Conflict, Forbidden, InvalidInput, RuleBroken, Unauthenticated
+from core.errors import Conflict, Forbidden, InvalidInput, NotFound, RuleBroken, Unauthenticated
 
 
 class InvalidCredentials(Unauthenticated):
@@ -98,3 +98,54 @@ class ServiceAccountInactive(Conflict):
 
 class ServiceAccountActive(Conflict):
     code, title = "service_account_active", "The service account is active"
+
+
+# --- what the permission engine refuses; the words are OpenFGA's, and stand beside its numbers (`openfga_code`) -------
+
+
+class QuestionInvalid(InvalidInput):
+    code, title = "validation_error", "The question or the tuple does not fit the model"
+
+
+class PermissionModelNotFound(NotFound):
+    code, title = "authorization_model_not_found", "There is no such permission model"
+
+
+class QuestionTooComplex(InvalidInput):
+    code, title = "authorization_model_resolution_too_complex", "The answer lies more tuples away than are followed"
+
+
+class WriteInvalid(InvalidInput):
+    code, title = "invalid_write_input", "There is nothing to write or to delete"
+
+
+class DuplicateTuples(InvalidInput):
+    code, title = "cannot_allow_duplicate_tuples_in_one_request", "The same tuple stands in the request twice"
+
+
+class TupleWriteFailed(Conflict):
+    """The tuple is there already, or is not there, and the request asked to be told so."""
+
+    code, title = "write_failed_due_to_invalid_input", "A tuple is there already, or is not there"
+
+
+class TypeNotFound(InvalidInput):
+    code, title = "type_not_found", "The model has no such type"
+
+
+class RelationNotFound(InvalidInput):
+    code, title = "relation_not_found", "The type has no such relation"
+
+
+class TupleInvalid(InvalidInput):
+    code, title = "invalid_tuple", "The model does not allow a tuple that was brought along"
+
+
+class PermissionModelInvalid(InvalidInput):
+    code, title = "invalid_authorization_model", "The permission model has faults"
+
+
+class NotEveryMemberChanged(Conflict):
+    """A strict bulk request: nothing was changed, since not all of it could be."""
+
+    code, title = "not_every_member_changed", "Not every person could be granted or revoked the role"

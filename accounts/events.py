@@ -80,3 +80,12 @@ SERVICE_ACCOUNT_REACTIVATED = EventType(
 
 SHARE_CREATED = EventType("accounts.share.created", "share", "Something was shared with somebody.")
 SHARE_REVOKED = EventType("accounts.share.revoked", "share", "Something is no longer shared with somebody.")
+
+RELATION_CHANGED = EventType(
+    "accounts.relation.changed",
+    "permission_store",
+    "Relation tuples were written or deleted; `data` counts them and names the first and last entry of the change log.",
+)
+PERMISSION_MODEL_CREATED = EventType(
+    "accounts.permission_model.created", "permission_model", "The permission model got a new version."
+)

@@ -31,3 +31,10 @@ SERVICE_ACCOUNT_MANAGE = Permission(
     "accounts.service_account.manage", "Make, change, deactivate and reactivate service accounts.", ADMINS
 )
 SHARE_MANAGE = Permission("accounts.share.manage", "Share single things, see with whom, and take it back.", BILLING)
+
+# The relationship engine. People and keys that are not staff may ask about themselves without any of these.
+PERMISSION_ASK = Permission("accounts.permission.ask", "Ask what anybody may do, and why.")
+PERMISSION_MODEL_VIEW = Permission("accounts.permission_model.view", "See permission models.")
+PERMISSION_MODEL_CREATE = Permission("accounts.permission_model.create", "Replace the permission model.")
+RELATION_TUPLE_VIEW = Permission("accounts.relation_tuple.view", "See relation tuples and their changes.")
+RELATION_TUPLE_WRITE = Permission("accounts.relation_tuple.write", "Write and delete relation tuples.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 
 class Code(IntEnum):
@@ -22,9 +23,15 @@ class Code(IntEnum):
 
 
 class Refused(ValueError):
-    """The question or the tuple cannot be taken; `code` is OpenFGA's, `allowed` what would have been right."""
+    """The question or the tuple cannot be taken; `code` is OpenFGA's, `allowed` what would have been right. `member` is
+    the part of a tuple that is wrong (user, relation, object, condition), `about` the tuple of a request it speaks of,
+    where they are known."""
 
-    def __init__(self, code: Code, message: str, allowed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, code: Code, message: str, allowed: tuple[str, ...] = (), *, member: str = "", about: Any = None
+    ) -> None:
         self.code = code
         self.allowed = allowed
+        self.member = member
+        self.about = about
         super().__init__(message)

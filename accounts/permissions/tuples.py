@@ -27,7 +27,7 @@ class Object:
         """Raises Refused with `code` when the text is no object."""
         match = _OBJECT.fullmatch(text) if isinstance(text, str) else None
         if match is None or match[2] == WILDCARD:
-            raise Refused(code, f"'{text}' is no object: it is written type:id.")
+            raise Refused(code, f"'{text!s:.300}' is no object: it is written type:id.", member="object")
         return cls(match[1], match[2])
 
     def __str__(self) -> str:
@@ -47,7 +47,8 @@ class Subject:
         """Raises Refused with `code` when the text is no subject."""
         match = _SUBJECT.fullmatch(text) if isinstance(text, str) else None
         if match is None or (match[2] == WILDCARD and match[3]):
-            raise Refused(code, f"'{text}' is no subject: it is written type:id, type:* or type:id#relation.")
+            message = f"'{text!s:.300}' is no subject: it is written type:id, type:* or type:id#relation."
+            raise Refused(code, message, member="user")
         return cls(match[1], match[2], match[3] or "")
 
     @property
@@ -108,14 +109,16 @@ def read(model: Model, document: Any, code: Code = Code.VALIDATION) -> Tuple:
         text = named.get(member)
         kind = text.partition(":")[0].strip() if isinstance(text, str) else ""
         if kind in _NOTHING or not isinstance(text, str):
-            raise Refused(code, f"'{text}' is no {member}: it is written type:id.", tuple(model.types))
+            message = f"'{text!s:.300}' is no {member}: it is written type:id."
+            raise Refused(code, message, tuple(model.types), member=member)
     if ":" not in named["user"]:
         wanted = Object.parse(named["object"], code)
         relation = model.relation(wanted.type, str(named.get("relation") or ""))
         allowed = sorted({one.type for one in relation.restrictions if not one.relation}) if relation else []
         if len(allowed) != 1:
-            message = f"'{named['user']}' has no type: it is written type:id."
-            raise Refused(code, message, tuple(map(str, relation.restrictions)) if relation else tuple(model.types))
+            message = f"'{named['user']:.300}' has no type: it is written type:id."
+            known = tuple(map(str, relation.restrictions)) if relation else tuple(model.types)
+            raise Refused(code, message, known, member="user")
         named["user"] = f"{allowed[0]}:{named['user']}"
     return Tuple.parse(named, code)
 
@@ -124,19 +127,22 @@ def check(model: Model, one: Tuple, code: Code) -> None:
     """Raise Refused with `code` when `model` does not allow the tuple; its `allowed` are the restrictions."""
     definition = model.types.get(one.object.type)
     if definition is None:
-        raise Refused(code, f"There is no type '{one.object.type}'.", tuple(model.types))
+        raise Refused(code, f"There is no type '{one.object.type}'.", tuple(model.types), member="object")
     relation = definition.relations.get(one.relation)
     if relation is None:
-        message = f"There is no relation '{one.relation}' of '{one.object.type}'."
-        raise Refused(code, message, tuple(definition.relations))
+        message = f"There is no relation '{one.relation:.300}' of '{one.object.type}'."
+        raise Refused(code, message, tuple(definition.relations), member="relation")
     if not relation.is_assignable:
-        raise Refused(code, f"'{one.object.type}#{one.relation}' is computed: no tuple is written for it.")
+        message = f"'{one.object.type}#{one.relation}' is computed: no tuple is written for it."
+        raise Refused(code, message, member="relation")
     if not any(_fits(restriction, one) for restriction in relation.restrictions):
         allowed = tuple(map(str, relation.restrictions))
         wanted = _as_restriction(one)
         place = f"'{one.object.type}#{one.relation}'"
         message = f"type '{wanted}' is not an allowed type restriction for {place}; allowed: {', '.join(allowed)}"
-        raise Refused(code, message, allowed)
+        subjects = {restriction.subject for restriction in relation.restrictions}
+        member = "condition" if wanted.subject in subjects else "user"
+        raise Refused(code, message, allowed, member=member)
 
 
 def allows(model: Model, one: Tuple) -> bool:

@@ -108,7 +108,8 @@ def delete(store_id: int, deleted: Sequence[Tuple], on_missing: OnMissing) -> li
         found = _run(_DELETE, store_id, asked.values())
         missing = [one for key, one in asked.items() if key not in found]
         if missing and on_missing == "error":
-            raise Refused(Code.WRITE_FAILED, f"cannot delete a tuple which does not exist: {missing[0]}")
+            message = f"cannot delete a tuple which does not exist: {missing[0]}"
+            raise Refused(Code.WRITE_FAILED, message, about=missing[0])
     return in_order(deleted, found, Outcome.MISSING)
 
 
@@ -118,21 +119,22 @@ def check(model: Model, one: Tuple) -> None:
     tuples.check(model, one, Code.VALIDATION)
     subject = one.subject
     if (subject.type, subject.id, subject.relation) == (one.object.type, one.object.id, one.relation):
-        raise Refused(Code.VALIDATION, f"cannot write a tuple that is implicit: {one}")
+        raise Refused(Code.VALIDATION, f"cannot write a tuple that is implicit: {one}", member="user")
     if one.context:
         try:
             conditions.check_context(model.conditions[one.condition], one.context)
         except ValueError as error:
-            raise Refused(Code.VALIDATION, f"{one}: {error}") from error
+            raise Refused(Code.VALIDATION, f"{one}: {error}", member="condition") from error
 
 
 def _refuse_what_was_there(store_id: int, unchanged: Sequence[Tuple], on_duplicate: OnDuplicate) -> None:
     if on_duplicate == "error":
-        raise Refused(Code.WRITE_FAILED, f"cannot write a tuple which already exists: {unchanged[0]}")
+        message = f"cannot write a tuple which already exists: {unchanged[0]}"
+        raise Refused(Code.WRITE_FAILED, message, about=unchanged[0])
     otherwise = _run(_OTHERWISE, store_id, unchanged)
     for key in otherwise:
         one = next(one for one in unchanged if _key(one) == key)
-        raise Refused(Code.WRITE_FAILED, f"the tuple exists already under another condition: {one}")
+        raise Refused(Code.WRITE_FAILED, f"the tuple exists already under another condition: {one}", about=one)
 
 
 def once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[Key, Tuple]:
@@ -141,7 +143,7 @@ def once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[Key, Tuple]:
     for one in asked:
         key = _key(one)
         if key in found and (is_strict or found[key] != one):
-            raise Refused(Code.DUPLICATE_TUPLES, f"duplicate tuples in one request: {one}")
+            raise Refused(Code.DUPLICATE_TUPLES, f"duplicate tuples in one request: {one}", about=one)
         found[key] = one
     return found
 

@@ -123,6 +123,10 @@ class DuplicateTuples(InvalidInput):
     code, title = "cannot_allow_duplicate_tuples_in_one_request", "The same tuple stands in the request twice"
 
 
+class CursorInvalid(InvalidInput):
+    code, title = "invalid_continuation_token", "The cursor was not made for this list"
+
+
 class TupleWriteFailed(Conflict):
     """The tuple is there already, or is not there, and the request asked to be told so."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import path
+from django.urls import include, path
 
 from accounts.api import auth_views as auth
 from accounts.api import role_views, team_views, views
@@ -30,6 +30,7 @@ urlpatterns = [
         name="session-list",
     ),
     path("auth/sessions/<str:id>", auth.SessionViewSet.as_view({"delete": "destroy"}), name="session-detail"),
+    path("permissions/", include("accounts.api.permission_urls")),
     path("me", auth.MeView.as_view(), name="me"),
     path("organizations", views.OrganizationViewSet.as_view(_LIST_CREATE), name="organization-list"),
     path(

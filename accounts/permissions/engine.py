@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 
-from accounts.permissions import conditions, expanding, explaining, tuples, writes
+from accounts.permissions import changes, conditions, expanding, explaining, reading, tuples, writes
+from accounts.permissions.changes import Changes
 from accounts.permissions.compiler import Program, compile_model, subject_kind
 from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.language import Faulty, check, to_json
+from accounts.permissions.language import Faulty, check, from_json, to_json
 from accounts.permissions.language.model import Model, Relation
 from accounts.permissions.models import (
     PermissionHop,
@@ -27,6 +28,7 @@ from accounts.permissions.models import (
     PermissionStore,
 )
 from accounts.permissions.pages import Page, check_limit, id_of, page
+from accounts.permissions.reading import Stock
 from accounts.permissions.tuples import Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
@@ -62,6 +64,18 @@ def save_model(store: PermissionStore, model: Model) -> Engine:
         )
         PermissionHop.objects.bulk_create(PermissionHop(model=row, **asdict(hop)) for hop in program.hops)
     return Engine(store.pk, row.pk, model, program)
+
+
+def model_of(row: PermissionModel) -> Model:
+    """Return a model as it was saved, its relations in their order: PostgreSQL keeps JSON without one, and the compiler
+    numbers nodes in it."""
+    model = from_json(row.document)
+    types = {}
+    for definition in model.types.values():
+        order = row.nodes.get(definition.name, {})
+        relations = sorted(definition.relations.items(), key=lambda item: order[item[0]])
+        types[definition.name] = replace(definition, relations=dict(relations))
+    return replace(model, types=types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +301,14 @@ class Engine:
     def delete(self, deleted: Sequence[Tuple], on_missing: OnMissing = "ignore") -> list[Outcome]:
         """Delete tuples, all or none; see `writes.delete`."""
         return writes.delete(self.store_id, deleted, on_missing)
+
+    def read(self, **asked: Any) -> Stock:
+        """Return a page of stored tuples by filters; see `reading.read`."""
+        return reading.read(self.store_id, **asked)
+
+    def changes(self, **asked: Any) -> Changes:
+        """Return a page of the change log, in the order of the commits; see `changes.read`."""
+        return changes.read(self.store_id, **asked)
 
     def allows(self, one: Tuple) -> bool:
         """Whether the model allows a tuple: one that it does not is stale, and every question ignores it."""

@@ -6,11 +6,15 @@ subject (`user:ann`, `user:*`, `group:eng#member`) has a relation to an object, 
 
 from __future__ import annotations
 
+from typing import ClassVar
+from uuid import UUID
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from core import ids
 from core.models import AppendOnly
 
 _PRESENT_TRANSACTION = Cast(
@@ -32,6 +36,8 @@ class PermissionModel(models.Model):
     """One version of a model; never changed once written. `document` is OpenFGA's JSON, `nodes` names the compiled
     nodes: {"document": {"viewer": 3}}."""
 
+    id_prefix: ClassVar[str] = "mdl"
+
     store = models.ForeignKey(PermissionStore, on_delete=models.CASCADE, related_name="models")
     document = models.JSONField()
     nodes = models.JSONField(default=dict)
@@ -39,6 +45,11 @@ class PermissionModel(models.Model):
 
     def __str__(self) -> str:
         return f"model {self.pk} of {self.store}"
+
+    @property
+    def public_id(self) -> str:
+        """The number as the API shows it, in the form of all ids."""
+        return ids.encode(self.id_prefix, UUID(int=self.pk))
 
 
 class PermissionNode(models.Model):

@@ -17,6 +17,7 @@ KINDS: Final[Mapping[Code, type[AppError]]] = {
     Code.TOO_COMPLEX: errors.QuestionTooComplex,
     Code.INVALID_WRITE: errors.WriteInvalid,
     Code.DUPLICATE_TUPLES: errors.DuplicateTuples,
+    Code.INVALID_CURSOR: errors.CursorInvalid,
     Code.WRITE_FAILED: errors.TupleWriteFailed,
     Code.TYPE_NOT_FOUND: errors.TypeNotFound,
     Code.RELATION_NOT_FOUND: errors.RelationNotFound,
@@ -35,7 +36,7 @@ def problem_of_many(refusals: Sequence[tuple[str, Refused]]) -> AppError:
     """Return one error for several refusals, each with the pointer to what it speaks of: the first one names it."""
     _, first = refusals[0]
     allowed: dict[str, Any] = {"allowed_types": list(first.allowed)} if first.allowed else {}
-    return KINDS.get(first.code, errors.QuestionInvalid)(
+    return KINDS[first.code](
         str(first),
         faults=[fault_of(refused, pointer) for pointer, refused in refusals],
         openfga_code=int(first.code),
@@ -45,8 +46,8 @@ def problem_of_many(refusals: Sequence[tuple[str, Refused]]) -> AppError:
 
 def fault_of(refused: Refused, pointer: str = "") -> FieldFault:
     """Return a refusal as one entry of `errors`."""
-    place = f"{pointer}/{refused.member}" if refused.member else pointer
-    return FieldFault(place, KINDS.get(refused.code, errors.QuestionInvalid).code, str(refused))
+    place = f"{pointer}/{refused.member}".replace("?/", "?", 1) if refused.member else pointer
+    return FieldFault(place, KINDS[refused.code].code, str(refused))
 
 
 def problem_of_model(faulty: Faulty, pointer: str = "") -> AppError:

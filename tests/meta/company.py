@@ -147,6 +147,11 @@ def with_role(organization: Organization, role: Role) -> User:
     return person
 
 
+def may_i(those: Mapping[str, str]) -> dict[str, str]:
+    """A question to the permission engine."""
+    return {"relation": "member", "object": f"organization:{those['organization']}"}
+
+
 # What is sent to each operation that takes a body; `those` are ids by kind.
 Those = Mapping[str, str]
 BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
@@ -177,6 +182,9 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "organizations_teams_create": lambda those: {"name": "Another"},
     "organizations_update": lambda those: {"name": "Other"},
     "payments_create": lambda those: {"invoice_id": those["invoices"]},
+    "permissions_batch_check": lambda those: {"checks": [may_i(those)]},
+    "permissions_check": lambda those: may_i(those),
+    "permissions_tuples_write": lambda those: {"writes": [{"user": "user:ann", **may_i(those)}]},
     "prices_create": lambda those: {"amount_minor": 1, "currency": "USD", "product_id": those["product"]},
     "prices_update": lambda those: {"is_listed": True},
     "products_create": lambda those: {"name": "Other"},

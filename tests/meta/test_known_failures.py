@@ -88,11 +88,22 @@ BUILT: dict[str, list[str]] = {
         "tests/notifications/test_stream.py::test_is_refused_at_the_door_with_the_id_of_another",
         "tests/notifications/test_stream.py::test_keeps_to_its_reader",
     ],
+    "a tuple is written that exists, or deleted that does not": [
+        "tests/accounts/permissions/test_http_tuples.py::test_says_what_became_of_each_in_the_order_of_the_request",
+        "tests/accounts/permissions/test_http_tuples.py::test_refuses_what_is_there_or_not_there_when_asked_to_and_says_which",
+        "tests/accounts/permissions/test_http_tuples.py::test_refuses_the_same_twice_in_one_request_when_asked_to",
+    ],
+    "a subject type that the model does not allow": [
+        "tests/accounts/permissions/test_http_tuples.py::test_names_the_types_that_are_allowed_in_place_of_one_that_is_not",
+        "tests/accounts/permissions/test_http_tuples.py::test_fills_in_the_type_of_a_subject_when_exactly_one_fits",
+    ],
+    "a type that is undefined, a body without its list of tuples": [
+        "tests/accounts/permissions/test_http_tuples.py::test_refuses_what_a_program_writes_for_nothing_and_names_the_types",
+        "tests/accounts/permissions/test_http_tuples.py::test_refuses_a_body_without_its_list_or_with_one_of_other_shape",
+        "tests/accounts/permissions/test_http_tuples.py::test_answers_once_and_writes_nothing_when_something_breaks",
+    ],
 }
 LATER: dict[str, str] = {
-    "a tuple is written that exists, or deleted that does not": "the relationship engine",
-    "a subject type that the model does not allow": "the relationship engine",
-    "a type that is undefined, a body without its list of tuples": "the relationship engine",
     "the OpenFGA address shows another's certificate": "the OpenFGA provider",
     "a pipeline or index is created that exists": "the pipelines of Elasticsearch",
     "a pipeline is named that does not exist": "the pipelines of Elasticsearch",

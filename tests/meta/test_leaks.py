@@ -20,6 +20,7 @@ from billing.models import BillingEntity, Price
 from core.access import ADMINS, BILLING, EVERYONE, Role
 from core.clock import now
 from core.ids import new_id
+from tests.accounts.permissions.over_http import engine
 from tests.billing import factories
 from tests.cast import Api
 from tests.meta.company import BODIES, Company, company, key_of, missing, with_role
@@ -92,6 +93,12 @@ OPERATIONS = [operation for operation in _operations() if not operation.is_publi
 @pytest.fixture(autouse=True)
 def unlimited(settings: Any) -> None:
     settings.RATE_LIMIT_SCALE = 1e6
+
+
+@pytest.fixture(autouse=True)
+def permission_model(db: None) -> None:
+    engine("model\n  schema 1.1\ntype user\ntype api_key\ntype organization\n"
+           "  relations\n    define member: [user, api_key]\n")  # fmt: skip
 
 
 @pytest.fixture
@@ -309,6 +316,7 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"subscriptions_{verb}": STAFF for verb in ("suspend", "unsuspend")},
     **{f"{kind}_{verb}": STAFF for kind in ("products", "prices") for verb in ("create", "update")},
     "billing_entities_create": STAFF,
+    **{f"permissions_tuples_{verb}": STAFF for verb in ("list", "write")},
     **{
         f"webhooks_endpoints_{verb}": _ADMINS
         for verb in (
@@ -333,7 +341,7 @@ HOLDERS: dict[str, frozenset[str]] = {
 _IN_EVERY_KEYS_REACH = {  # without any scope on it
     "organizations_list", "organizations_retrieve", "products_list", "products_retrieve", "prices_list",
     "prices_retrieve", "jobs_list", "billing_entities_list", "billing_entities_retrieve",
-    "webhooks_event_types_list",
+    "webhooks_event_types_list", "permissions_check", "permissions_batch_check",
 }  # fmt: skip
 
 

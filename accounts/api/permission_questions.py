@@ -1,0 +1,97 @@
+"""What every question over HTTP has in common: the engine, who is asked about, and what is brought along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from accounts.api.permission_input import check_question, read_tuple, read_tuples
+from accounts.permissions import PERMISSION_ASK, names, problems, tuples
+from accounts.permissions.engine import Engine
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.providers.local import LocalProvider
+from accounts.permissions.tuples import Tuple
+from core.access import allows, require
+from core.actor import Actor, ActorType
+from core.api.views import APIView
+from core.errors import Forbidden, InvalidInput
+
+STORE = "countinghouse"  # the store of the product itself
+_LARGEST = 2**63 - 1
+_SUBJECTS: Mapping[ActorType, str] = {
+    ActorType.USER: "user",
+    ActorType.STAFF: "user",
+    ActorType.API_KEY: "api_key",
+    ActorType.SERVICE_ACCOUNT: "service_account",
+}
+
+
+def engine(model_id: UUID | None = None) -> Engine:
+    """Return the engine that answers: by the product's newest model, or by an older one. Raises the error 404 for one
+    that there is not."""
+    with problems.told("/model_id"):
+        if model_id is not None and model_id.int > _LARGEST:
+            raise Refused(Code.MODEL_NOT_FOUND, "There is no such permission model.")
+        return LocalProvider().open(STORE, str(model_id.int) if model_id is not None else "")
+
+
+def subject_of(actor: Actor) -> str:
+    """Return as whom somebody stands in tuples."""
+    return f"{_SUBJECTS[actor.type]}:{actor.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request with questions: the engine that answers them and what holds for all of them."""
+
+    actor: Actor
+    engine: Engine
+    brought: Mapping[str, Any]  # given and context, as the engine's methods take them
+
+    def about(self, document: Mapping[str, Any], pointer: str = "") -> Tuple:
+        """Read one question of the body (user, relation, object). Raises `Forbidden` for somebody else than who asks,
+        unless they may ask about anybody; Refused for what the model does not know."""
+        subject, own = document.get("user"), subject_of(self.actor)
+        if not allows(self.actor, PERMISSION_ASK.name):
+            if subject is not None and names.inward(subject) != own:
+                raise _about_others(f"{pointer}/user")
+            subject = own
+        whole = {"user": subject, "relation": document.get("relation"), "object": document.get("object")}
+        asked = read_tuple(self.engine.model, whole, Code.VALIDATION)
+        check_question(self.engine.model, asked)
+        return asked
+
+
+class QuestionView(APIView):
+    """A route that asks the engine. `is_for_staff`: nobody else asks this at all."""
+
+    tag = "permissions"
+    is_for_staff = False
+
+    def asked(self, data: Mapping[str, Any]) -> Asked:
+        """Return what the body brings along for every question in it. Raises `Forbidden` for what only staff may."""
+        actor = self.request.actor
+        if self.is_for_staff:
+            require(actor, PERMISSION_ASK.name)
+        if not allows(actor, PERMISSION_ASK.name):
+            for member in ("contextual_tuples", "model_id"):
+                if member in data:
+                    # Tuples made up by who asks would tell what others hold.
+                    raise Forbidden(f"'{member}' is for staff.", permission=PERMISSION_ASK.name)
+        found = engine(data.get("model_id"))
+        given = read_tuples(
+            found.model, data.get("contextual_tuples", ()), "/contextual_tuples", Code.INVALID_TUPLE, _check_given
+        )
+        return Asked(actor, found, {"given": given, "context": data.get("context", {})})
+
+
+def _check_given(model: Any, one: Tuple) -> None:
+    tuples.check(model, one, Code.INVALID_TUPLE)
+
+
+def _about_others(pointer: str) -> Forbidden:
+    error = Forbidden("You may ask about yourself: leave 'user' out.", permission=PERMISSION_ASK.name)
+    error.faults = InvalidInput.at(pointer, "This is somebody else.", "not_yourself").faults
+    return error

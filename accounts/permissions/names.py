@@ -1,0 +1,45 @@
+"""Objects and subjects as the API names them: what is ours goes by its public id (`organization:org_01h4…`).
+
+Tuples hold UUIDs. Both forms are taken, the public one is shown, so that what one route answers another route takes.
+Types of which we keep no rows (those that a company adds) have ids of their own, which pass unchanged.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from core import ids
+from core.models import Entity, entities_by_type
+
+_UUID_CHARACTERS = 36
+
+
+def inward(text: str) -> str:
+    """Return `text` (`type:id`, `type:id#relation`) as tuples hold it."""
+    kind, _, rest = text.partition(":")
+    entity = _entity(kind)
+    if entity is None:
+        return text
+    key, mark, relation = rest.partition("#")
+    try:
+        return f"{kind}:{ids.decode(entity.id_prefix, key)}{mark}{relation}"
+    except ids.MalformedId:
+        return text
+
+
+def outward(text: str) -> str:
+    """Return `text` as the API shows it."""
+    kind, _, rest = text.partition(":")
+    entity = _entity(kind)
+    key, mark, relation = rest.partition("#")
+    if entity is None or len(key) != _UUID_CHARACTERS:
+        return text
+    try:
+        found = UUID(key)
+    except ValueError:
+        return text
+    return f"{kind}:{ids.encode(entity.id_prefix, found)}{mark}{relation}" if str(found) == key else text
+
+
+def _entity(kind: str) -> type[Entity] | None:
+    return entities_by_type.get(kind.replace("_", ""))

@@ -106,6 +106,14 @@ def _empty_valkey(_valkey: Any) -> None:
     _valkey.flushdb()
 
 
+@pytest.fixture(autouse=True)
+def _no_kept_answers() -> None:
+    """Each test starts as a process that was asked nothing about permissions: ids of stores may come twice."""
+    from accounts.permissions import cache
+
+    cache.forget()
+
+
 _MADE_ANEW = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?7[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}|[a-z]+_01[0-9a-z]{24}")
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from django.db import connection, transaction
 
-from accounts.permissions import changes, conditions, expanding, explaining, reading, tuples, writes
+from accounts.permissions import changes, conditions, expanding, explaining, reading, revision, tuples, writes
 from accounts.permissions.changes import Changes
 from accounts.permissions.compiler import Program, compile_model, subject_kind
 from accounts.permissions.expanding import Tree
@@ -49,6 +49,7 @@ def save_model(store: PermissionStore, model: Model) -> Engine:
     for (object_type, relation), number in program.relations.items():
         nodes.setdefault(object_type, {})[relation] = number
     with transaction.atomic():
+        revision.written()
         row = PermissionModel.objects.create(store=store, document=to_json(model), nodes=nodes)
         PermissionNode.objects.bulk_create(
             PermissionNode(

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
 
-from accounts.permissions import conditions, tuples
+from accounts.permissions import conditions, revision, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import Model
 from accounts.permissions.tuples import Tuple
@@ -92,6 +92,8 @@ def write(store_id: int, model: Model, written: Sequence[Tuple], on_duplicate: O
         return []
     with transaction.atomic():
         found = _run(_WRITE, store_id, asked.values(), is_replacing=on_duplicate == "replace")
+        if found:
+            revision.written()
         if on_duplicate != "replace" and len(found) < len(asked):
             _refuse_what_was_there(store_id, [one for key, one in asked.items() if key not in found], on_duplicate)
     return in_order(written, found, Outcome.UNCHANGED)
@@ -106,6 +108,8 @@ def delete(store_id: int, deleted: Sequence[Tuple], on_missing: OnMissing) -> li
         return []
     with transaction.atomic():
         found = _run(_DELETE, store_id, asked.values())
+        if found:
+            revision.written()
         missing = [one for key, one in asked.items() if key not in found]
         if missing and on_missing == "error":
             message = f"cannot delete a tuple which does not exist: {missing[0]}"

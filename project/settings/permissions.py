@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from core.config import Variable, choice, number, text, url
+from core.config import Variable, choice, integer, number, text, url
 
 LOCAL: Final = "local"
 OPENFGA: Final = "openfga"
@@ -37,6 +37,11 @@ def not_in_the_open(value: str, others: Mapping[str, Any]) -> None:
 def some_seconds(value: float, kind: str) -> None:
     if not 0.1 <= value <= 30:
         raise ValueError("expected 0.1 to 30")
+
+
+def not_below_zero(value: int, kind: str) -> None:
+    if value < 0:
+        raise ValueError("expected 0 or more")
 
 
 VARIABLES: list[Variable] = [
@@ -91,5 +96,14 @@ VARIABLES: list[Variable] = [
         _GROUP,
         number=75,
         rule=some_seconds,
+    ),
+    Variable(
+        "PERMISSION_CACHE_ENTRIES",
+        integer,
+        50_000,
+        "Answers that each process keeps at most while no tuple changes, some 500 bytes each; 0: none.",
+        _GROUP,
+        number=76,
+        rule=not_below_zero,
     ),
 ]

@@ -99,7 +99,7 @@ def other() -> Iterator[Any]:
 
 
 def test_waits_with_what_committed_first_for_a_transaction_that_began_before(engine: Engine, other: Any) -> None:
-    """The other connection's change has the lower number and commits last: a follower that had gone on would miss it."""
+    """The other connection's change has the lower number and commits last: who had gone on would miss it."""
     row = "INSERT INTO accounts_relationchange (store_id, operation, object_type, object_id, relation, subject_type, "
     row += (
         "subject_id, subject_relation, condition, created_at) VALUES (%s, 'write', 'project', '1', 'viewer', 'user', "

@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from accounts.permissions import revision
 from core import redis
 from core.models import Job
 
@@ -91,9 +92,13 @@ def api_key_key(lookup: str) -> str:
 
 
 def get(key: str) -> bytes | None:
-    """Return what is known to be alive, None when PostgreSQL must be asked. Raises `Ended`."""
+    """Return what is known to be alive, None when PostgreSQL must be asked. Raises `Ended`. What stands beside it says
+    whether tuples changed: kept answers are then looked after, at no further round trip."""
+    found: Any
+    epoch: Any
     try:
-        found: Any = redis.ask(lambda server: server.get(key))
+        found, epoch = redis.ask(lambda server: server.mget(key, revision.EPOCH))
+        revision.heard(epoch)
         if found == _ENDED:
             raise Ended
         return found if found is not None and found != _ASK and trust.holds() else None

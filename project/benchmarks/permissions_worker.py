@@ -68,6 +68,7 @@ def measure(times: int) -> dict[str, Any]:
     for relation in ("editor", "viewer", "reader"):
         found |= _checks(company, engine, relation, times)
     found["check_with_round_trip_p50_ms"] = _round_trips(company, engine, times)
+    found["check_kept_p50_ms"] = _kept(company, engine, times)
     small = str(company.people // 2)
     found |= _list("list_objects_many", partial(engine.list_objects, f"user:{BUSY}", "editor", "document"))
     found |= _list("list_objects", partial(engine.list_objects, f"user:{small}", "viewer", "document"))
@@ -111,6 +112,21 @@ def _round_trips(company: Company, engine: Engine, times: int) -> float:
         began = time.perf_counter()
         engine.check(f"user:{subject}", "viewer", f"document:{target}")
         took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)
+
+
+def _kept(company: Company, engine: Engine, times: int) -> float:
+    """What a check takes whose answer the process keeps."""
+    from accounts.permissions import cache
+
+    cache.forget()
+    took: list[float] = []
+    for _ in range(2):  # the first round asks, and keeps
+        took.clear()
+        for target, subject in zip(*_asked(company, times), strict=True):
+            began = time.perf_counter()
+            cache.checked(engine, f"user:{subject}", "viewer", f"document:{target}")
+            took.append((time.perf_counter() - began) * 1000)
     return statistics.median(took)
 
 

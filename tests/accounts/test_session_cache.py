@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import actor_of_user
 from accounts.models import Membership, Session
+from accounts.permissions import revision
 from accounts.providers import session_cache
 from accounts.selectors import sessions as selector
 from accounts.services import memberships, sessions
@@ -169,3 +170,12 @@ def test_costs_no_query_to_know_who_asks(api, owner, organization):
     ) as captured:
         assert client.get(path).status_code == 200
     assert len(captured) == 1, [query["sql"] for query in captured]
+
+
+def test_brings_along_whether_tuples_changed(session, monkeypatch):
+    found = []
+    monkeypatch.setattr(revision, "heard", found.append)
+    selector.live(session.pk, now())
+    redis.ask(lambda server: server.incr(revision.EPOCH))
+    selector.live(session.pk, now())
+    assert found == [None, b"1"]

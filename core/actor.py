@@ -23,6 +23,7 @@ class Actor:
 
     `label` is for people who read a page and is never stored in an event. `organization_id` bounds an actor that
     belongs to one organisation (API keys, service accounts); `scopes` bounds what a key may do (None: no bound).
+    `session_id` is that by which they were let in: a person's session, a service account's key.
     `on_behalf_of` is the person as whom a staff member acts.
     """
 

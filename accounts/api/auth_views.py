@@ -271,7 +271,7 @@ def _tokens(pair: sessions.TokenPair) -> dict[str, Any]:
 
 
 def _own_session(request: Request) -> Any:
-    if request.actor.session_id is None:
+    if request.actor.type not in (ActorType.USER, ActorType.STAFF) or request.actor.session_id is None:
         raise Forbidden("This is for people who signed in; an API key has no session.")
     return request.actor.session_id
 

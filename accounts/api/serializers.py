@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from accounts.models import ROLE_CHOICES, ApiKey, Invitation, Membership, Organization, Session, User
-from core.api.fields import PublicIdField
+from accounts.models import ROLE_CHOICES, ApiKey, Invitation, Membership, Organization, ServiceAccount, Session, User
+from core.api.fields import PublicIdField, PublicIdRelatedField
 from core.api.serializers import EntitySerializer, InputSerializer
 
 _LONGEST_PASSWORD = 1024  # characters; argon2 reads them all
@@ -162,11 +162,13 @@ class InvitationInput(InputSerializer):
 
 class ApiKeySerializer(EntitySerializer):
     id = PublicIdField(ApiKey, read_only=True)
+    service_account_id = PublicIdField(ServiceAccount, read_only=True, allow_null=True)
     hint = serializers.SerializerMethodField(help_text="How the key begins.")
 
     class Meta:
         model = ApiKey
-        fields = ["id", "name", "hint", "scopes", "expires_at", "last_used_at", "revoked_at", "created_at"]
+        fields = ["id", "name", "hint", "scopes", "service_account_id", "expires_at", "last_used_at", "revoked_at"]
+        fields += ["created_at"]
         read_only_fields = fields
 
     def get_hint(self, key: ApiKey) -> str:
@@ -175,7 +177,21 @@ class ApiKeySerializer(EntitySerializer):
 
 class ApiKeyInput(InputSerializer):
     name = serializers.CharField(max_length=100)
-    scopes = serializers.ListField(child=serializers.CharField(max_length=80), min_length=1, max_length=50)
+    scopes = serializers.ListField(
+        child=serializers.CharField(max_length=80),
+        max_length=50,
+        required=False,
+        default=list,
+        help_text="What the key may do: at least one, unless it is for a service account.",
+    )
+    service_account_id = PublicIdRelatedField(
+        ServiceAccount.objects.all(),
+        source="service_account",
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="As whom the key acts; it has no scopes of its own then.",
+    )
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models import CustomRole, Organization, Recipient, RoleAssignment, ServiceAccount, Team, TeamMember, User
+from accounts.models.teams import SERVICE_ROLE_CHOICES
 from core.api.fields import ID_SUFFIX, PublicIdField
 from core.api.serializers import EntitySerializer, InputSerializer
 
@@ -142,3 +143,33 @@ class RoleAssignmentSerializer(RecipientFields, EntitySerializer):
 
 class RoleAssignmentInput(InputSerializer):
     assignee_id = AnyIdField("usr", "tem", "sva", help_text="A member, a team or a service account.")
+
+
+# --- service accounts ------------------------------------------------------------------------------------------------
+
+
+class ServiceAccountSerializer(EntitySerializer):
+    id = PublicIdField(ServiceAccount, read_only=True)
+    organization_id = PublicIdField(Organization, read_only=True)
+
+    class Meta:
+        model = ServiceAccount
+        fields = ["id", "organization_id", "name", "role", "deactivated_at", "created_at", "updated_at"]
+        read_only_fields = fields
+
+
+def _service_role(**options: Any) -> serializers.ChoiceField:
+    text = "What it is to the organisation; empty for what custom roles, teams and shares give alone."
+    return serializers.ChoiceField(
+        choices=SERVICE_ROLE_CHOICES, required=False, allow_blank=True, help_text=text, **options
+    )
+
+
+class ServiceAccountInput(InputSerializer):
+    name = serializers.CharField(**_NAME)
+    role = _service_role(default="")
+
+
+class ServiceAccountChange(InputSerializer):
+    name = serializers.CharField(required=False, **_NAME)
+    role = _service_role()

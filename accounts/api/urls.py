@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import include, path
 
 from accounts.api import auth_views as auth
-from accounts.api import role_views, team_views, views
+from accounts.api import role_views, service_account_views, team_views, views
 
 _ORGANIZATION = "organizations/<str:organization_id>"
 _LIST: dict[str, Any] = {"get": "list"}
@@ -82,6 +82,24 @@ urlpatterns = [
         "roles/<str:role_id>/assignees/<str:id>",
         role_views.RoleAssigneeViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
         name="assignee-detail",
+    ),
+    path(
+        f"{_ORGANIZATION}/service-accounts",
+        service_account_views.OrganizationServiceAccountViewSet.as_view(_LIST_CREATE),
+        name="service-account-list",
+    ),
+    path(
+        "service-accounts/<str:id>",
+        service_account_views.ServiceAccountViewSet.as_view({"get": "retrieve", "patch": "partial_update"}),
+        name="service-account-detail",
+    ),
+    *(
+        path(
+            f"service-accounts/<str:id>/{verb}",
+            service_account_views.ServiceAccountViewSet.as_view({"post": verb}),
+            name=f"service-account-{verb}",
+        )
+        for verb in ("deactivate", "reactivate")
     ),
 ]
 

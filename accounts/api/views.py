@@ -13,7 +13,9 @@ from accounts.errors import (
     InvitationForAnother,
     InvitationNotPending,
     LastOwner,
+    PermissionNotHeld,
     ScopeNotHeld,
+    ServiceAccountInactive,
 )
 from accounts.models import ApiKey, Invitation, Membership, Organization
 from accounts.services import api_keys, invitations, memberships, organizations
@@ -71,7 +73,10 @@ class MembershipViewSet(OwnedViewSet):
     view_permission = "accounts.membership.view"
 
     @operation(
-        request=s.RoleInput, response=s.MembershipSerializer, errors=(LastOwner,), summary="Give a member another role"
+        request=s.RoleInput,
+        response=s.MembershipSerializer,
+        errors=(LastOwner, PermissionNotHeld),
+        summary="Give a member another role",
     )
     def partial_update(self, request: Request, **kwargs: Any) -> Membership:
         role = Role(self.input()["role"])
@@ -92,7 +97,7 @@ class InvitationViewSet(OwnedViewSet):
         request=s.InvitationInput,
         response=s.InvitationSerializer,
         status=201,
-        errors=(AlreadyMember, AlreadyInvited),
+        errors=(AlreadyMember, AlreadyInvited, PermissionNotHeld),
         summary="Invite somebody",
     )
     def create(self, request: Request, **kwargs: Any) -> Invitation:
@@ -138,7 +143,7 @@ class ApiKeyViewSet(OwnedViewSet):
         response=s.ApiKeySecretSerializer,
         status=201,
         has_secret=True,
-        errors=(ScopeNotHeld,),
+        errors=(ScopeNotHeld, PermissionNotHeld, ServiceAccountInactive),
         summary="Make an API key",
     )
     def create(self, request: Request, **kwargs: Any) -> ApiKey:
@@ -151,7 +156,7 @@ class ApiKeyViewSet(OwnedViewSet):
         request=None,
         response=s.ApiKeySecretSerializer,
         has_secret=True,
-        errors=(ApiKeyNotLive, ScopeNotHeld),
+        errors=(ApiKeyNotLive, ScopeNotHeld, PermissionNotHeld),
         summary="Replace the secret of an API key",
     )
     def rotate(self, request: Request, **kwargs: Any) -> ApiKey:

@@ -22,7 +22,8 @@ _TOUCH_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class KeySnapshot:
-    """What one request needs to know about a live key. `expires_at` in seconds since 1970, None: never."""
+    """What one request needs to know about a live key. `expires_at` in seconds since 1970, None: never. `name` is the
+    service account's, when the key is one's."""
 
     key_id: UUID
     organization_id: UUID
@@ -30,10 +31,19 @@ class KeySnapshot:
     secret_hash: bytes
     scopes: frozenset[str]
     expires_at: float | None
+    service_account_id: UUID | None = None
 
     @property
     def actor(self) -> Actor:
-        """As whom the request acts."""
+        """As whom the request acts: as the key, or as the service account to which it belongs."""
+        if self.service_account_id is not None:
+            return Actor(
+                ActorType.SERVICE_ACCOUNT,
+                id=self.service_account_id,
+                label=self.name,
+                organization_id=self.organization_id,
+                session_id=self.key_id,
+            )
         return Actor(
             ActorType.API_KEY,
             id=self.key_id,
@@ -51,12 +61,14 @@ class KeySnapshot:
                 self.secret_hash.hex(),
                 sorted(self.scopes),
                 self.expires_at,
+                self.service_account_id.hex if self.service_account_id else None,
             ]
         ).encode()
 
     @classmethod
     def load(cls, value: bytes) -> KeySnapshot:
-        key_id, organization_id, name, secret_hash, scopes, expires_at = json.loads(value)
+        key_id, organization_id, name, secret_hash, scopes, expires_at, *rest = json.loads(value)
+        account_id = rest[0] if rest else None  # an entry of an earlier version has none
         return cls(
             UUID(hex=key_id),
             UUID(hex=organization_id),
@@ -64,6 +76,7 @@ class KeySnapshot:
             bytes.fromhex(secret_hash),
             frozenset(scopes),
             expires_at,
+            UUID(hex=account_id) if account_id else None,
         )
 
 
@@ -102,14 +115,17 @@ def _from_database(lookup: str, name: str) -> KeySnapshot | None:
 
 
 def _query(lookup: str) -> KeySnapshot | None:
-    key = ApiKey.objects.filter(lookup=lookup, revoked_at=None).first()
+    rows = ApiKey.objects.select_related("service_account").filter(lookup=lookup, revoked_at=None)
+    key = rows.filter(service_account__deactivated_at=None).first()
     if key is None:
         return None
+    account = key.service_account
     return KeySnapshot(
         key.pk,
         key.organization_id,
-        key.name,
+        account.name if account else key.name,
         bytes(key.secret_hash),
         frozenset(key.scopes),
         key.expires_at.timestamp() if key.expires_at else None,
+        account.pk if account else None,
     )

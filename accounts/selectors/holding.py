@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import Q
+
 from accounts.errors import PermissionNotHeld
-from accounts.models import CustomRole, Organization, RoleAssignment, ServiceAccount, Team, User
+from accounts.models import CustomRole, Organization, RoleAssignment, ServiceAccount, Team, TeamMember, User
 from core import access
 from core.access import Permission, Role
 from core.actor import Actor
@@ -32,7 +34,10 @@ def permissions_of_role(role: Role | str) -> frozenset[str]:
 def permissions_of(recipient: User | Team | ServiceAccount) -> frozenset[str]:
     """Return what a team or a service account would give to whoever joins it or acts as it."""
     field = {User: "user", Team: "team", ServiceAccount: "service_account"}[type(recipient)]
-    roles = CustomRole.objects.filter(pk__in=RoleAssignment.objects.filter(**{field: recipient}).values("role_id"))
+    has = Q(**{field: recipient})
+    if not isinstance(recipient, Team):
+        has |= Q(team__in=TeamMember.objects.filter(**{field: recipient}).values("team_id"))
+    roles = CustomRole.objects.filter(pk__in=RoleAssignment.objects.filter(has).values("role_id"))
     found = frozenset(name for one in roles for name in one.permissions)
     return found | permissions_of_role(recipient.role) if isinstance(recipient, ServiceAccount) else found
 

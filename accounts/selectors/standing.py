@@ -17,7 +17,7 @@ from core.streams.standing import Proof, Standing
 def standing_of(proofs: Collection[Proof], now: datetime) -> dict[Proof, Standing]:
     """Return how those of `proofs` stand that hold at `now` (the port of `core.streams.standing`): one query for people
     and one for keys. A person without a session (the admin, which has its own) stands as long as they are active."""
-    keys = [proof for proof in proofs if proof.type == ActorType.API_KEY]
+    keys = [proof for proof in proofs if proof.type in (ActorType.API_KEY, ActorType.SERVICE_ACCOUNT)]
     people = [proof for proof in proofs if proof.type in (ActorType.USER, ActorType.STAFF)]
     return dict([*_of_keys(keys, now), *_of_people(people, now)])
 
@@ -26,15 +26,25 @@ def _of_keys(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof, 
     if not proofs:
         return
     is_live = Q(expires_at=None) | Q(expires_at__gt=now)
-    found = ApiKey.objects.filter(is_live, pk__in={proof.id for proof in proofs}, revoked_at=None)
+    wanted = {proof: proof.session_id if proof.type == ActorType.SERVICE_ACCOUNT else proof.id for proof in proofs}
+    found = ApiKey.objects.select_related("service_account").filter(
+        is_live, pk__in=set(wanted.values()), revoked_at=None, service_account__deactivated_at=None
+    )
     rows = {key.pk: key for key in found}
     for proof in proofs:
-        key = rows.get(proof.id)
-        if key is not None:
+        key_id = wanted[proof]
+        key = rows.get(key_id) if key_id else None
+        if key is None or proof.id not in (key.pk, key.service_account_id):
+            continue
+        account = key.service_account
+        # A rotated key has another lookup: what the old secret opened is closed.
+        if account is None:
             scopes = frozenset(key.scopes)
             actor = Actor(ActorType.API_KEY, key.pk, key.name, key.organization_id, scopes)
-            # A rotated key has another lookup: what the old secret opened is closed.
             yield proof, Standing(actor, " ".join([key.lookup, *sorted(scopes)]))
+        else:
+            actor = Actor(ActorType.SERVICE_ACCOUNT, account.pk, account.name, key.organization_id, session_id=key.pk)
+            yield proof, Standing(actor, f"{key.lookup} {account.role}")
 
 
 def _of_people(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof, Standing]]:

@@ -9,10 +9,11 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts import events
-from accounts.errors import ApiKeyNotLive, ScopeNotHeld
-from accounts.models import ApiKey, Organization
+from accounts.errors import ApiKeyNotLive, ScopeNotHeld, ServiceAccountInactive
+from accounts.models import ApiKey, Organization, ServiceAccount
 from accounts.providers import session_cache, tokens
 from accounts.selectors import holding
+from accounts.services.locks import still_there
 from audit import record
 from core import jobs, streams
 from core.access import require
@@ -30,24 +31,43 @@ def create(
     actor: Actor,
     organization: Organization,
     name: str,
-    scopes: Iterable[str],
+    scopes: Iterable[str] = (),
+    service_account: ServiceAccount | None = None,
     expires_at: datetime | None = None,
     now: datetime,
 ) -> tuple[ApiKey, str]:
-    """Make a key and return it with its text, which is never seen again. Writes `accounts.api_key.created`. Raises
-    `InvalidInput` for unknown scopes or an expiry in the past, `ScopeNotHeld` when a key asks for more than its own."""
+    """Make a key and return it with its text, which is never seen again. It has scopes of its own, or opens what a
+    service account may. Writes `accounts.api_key.created`. Raises `InvalidInput` for unknown scopes or an expiry in the
+    past, `ScopeNotHeld` and `PermissionNotHeld` when it would do more than its maker, `ServiceAccountInactive`."""
     require(actor, "accounts.api_key.manage", organization)
-    wanted = _checked_scopes(actor, organization, scopes)
+    if service_account is None:
+        wanted = _checked_scopes(actor, organization, scopes)
+    else:
+        wanted = []
+        service_account = _checked_account(actor, organization, service_account, scopes)
     if expires_at is not None and expires_at <= now:
         raise InvalidInput.at("/expires_at", "It lies in the past.", "in_the_past")
-    key, text = _with_new_secret(ApiKey(organization=organization, name=name, scopes=wanted, expires_at=expires_at))
+    key, text = _with_new_secret(
+        ApiKey(
+            organization=organization,
+            name=name,
+            scopes=wanted,
+            service_account=service_account,
+            expires_at=expires_at,
+        )
+    )
     key.created_by_id = actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None
     key.save()
     record(
         events.API_KEY_CREATED,
         actor=actor,
         subject=key,
-        after={"name": name, "scopes": wanted, "expires_at": expires_at.isoformat() if expires_at else None},
+        after={
+            "name": name,
+            "scopes": wanted,
+            "service_account_id": str(service_account.pk) if service_account else None,
+            "expires_at": expires_at.isoformat() if expires_at else None,
+        },
         occurred_at=now,
     )
     return key, text
@@ -56,10 +76,13 @@ def create(
 @command("accounts.api_key.rotate")
 def rotate(*, actor: Actor, api_key: ApiKey, now: datetime) -> tuple[ApiKey, str]:
     """Give a key a new text; the old one stops at once. Writes `accounts.api_key.rotated`. Raises `ApiKeyNotLive`, and
-    `ScopeNotHeld` when a key would so come by another that may do more."""
+    `ScopeNotHeld` or `PermissionNotHeld` when somebody would so come by a key that may do more."""
     require(actor, "accounts.api_key.manage", api_key)
     key = _live(api_key, now)
-    _refuse_more_than_held(actor, key.organization, key.scopes)
+    if key.service_account is not None:
+        holding.refuse_more_than_held(actor, key.organization, holding.permissions_of(key.service_account))
+    else:
+        _refuse_more_than_held(actor, key.organization, key.scopes)
     _forget(key)
     key, text = _with_new_secret(key)
     key.save(update_fields=["lookup", "secret_hash"])
@@ -95,6 +118,20 @@ def _checked_scopes(actor: Actor, organization: Organization, scopes: Iterable[s
     return wanted
 
 
+def _checked_account(
+    actor: Actor, organization: Organization, account: ServiceAccount, scopes: Iterable[str]
+) -> ServiceAccount:
+    if list(scopes):
+        raise InvalidInput.at("/scopes", "The key of a service account has no scopes of its own.", "not_allowed")
+    account = still_there(account)
+    if account.organization_id != organization.pk:
+        raise InvalidInput.at("/service_account_id", "There is no such service account.", "does_not_exist")
+    if not account.is_active:
+        raise ServiceAccountInactive
+    holding.refuse_more_than_held(actor, organization, holding.permissions_of(account))
+    return account
+
+
 def _refuse_more_than_held(actor: Actor, organization: Organization, scopes: Iterable[str]) -> None:
     if actor.scopes is not None:
         if not set(scopes) <= actor.scopes:
@@ -125,9 +162,16 @@ def _with_new_secret(key: ApiKey) -> tuple[ApiKey, str]:
     return key, f"{PREFIX}{key.lookup}_{secret}"
 
 
-def _forget(key: ApiKey) -> None:
+def doubt(lookups: Iterable[str]) -> list[str]:
+    """Make each request with one of these keys ask PostgreSQL what it opens, and each stream that was opened by one ask
+    anew: call it in the transaction that changes that. Returns their names in the cache."""
     streams.wake(streams.ACCESS_CHANGED)
-    names = [session_cache.api_key_key(key.lookup)]
+    names = [session_cache.api_key_key(lookup) for lookup in lookups]
     if not session_cache.doubt(names):
         jobs.enqueue(session_cache.DOUBT_JOB, {"keys": names}, actor=SYSTEM)
+    return names
+
+
+def _forget(key: ApiKey) -> None:
+    names = doubt([key.lookup])
     transaction.on_commit(lambda: session_cache.bury(names) and None)

@@ -95,4 +95,8 @@ type role
     define assignee: [user, service_account, team#member]
 type organization
   relations
+    define admin: [user, service_account]
+    define billing_manager: [user, service_account]
+    define member: [user, service_account]
+    define viewer: [user, service_account]
 """

@@ -330,9 +330,9 @@ def _record(event: EventType, *, actor: Actor, question: Question, now: datetime
 
 
 def _person(question: Question) -> Subject:
-    """Whose words the question is: staff are people too; a key's are its own."""
-    is_key = question.asker_type in (ActorType.API_KEY, ActorType.SERVICE_ACCOUNT)
-    return Subject("apikey" if is_key else "user", question.asker_id)
+    """Whose words the question is: staff are people too; a program's are its own."""
+    programs = {ActorType.API_KEY: "apikey", ActorType.SERVICE_ACCOUNT: "serviceaccount"}
+    return Subject(programs.get(ActorType(question.asker_type), "user"), question.asker_id)
 
 
 def _since(started: float) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
-from accounts.services import api_keys, custom_roles, invitations, memberships, teams
+from accounts.services import api_keys, custom_roles, invitations, memberships, service_accounts, teams
 from ai.services import questions
 from audit.models import Event
 from billing.models import BillingEntity, PaymentMethod
@@ -88,16 +88,22 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
 
 
 def given_in(organization: Organization, actor: Actor, person: User) -> dict[str, Entity]:
-    """A team with a member, and a custom role that the team holds."""
+    """A team with a member, a custom role that the team holds, and a service account."""
     team = teams.create(actor=actor, organization=organization, name="Crew")
     member, _ = teams.add_member(actor=actor, team=team, member=person)
     role = custom_roles.create(
         actor=actor, organization=organization, name="Auditor", permissions=["accounts.api_key.view"]
     )
     assignment, _ = custom_roles.assign(actor=actor, role=role, recipient=team)
+    account = service_accounts.create(actor=actor, organization=organization, name="Importer")
     return {
-        "team": team, "teams": team, "team-members": member,
-        "role": role, "roles": role, "role-assignees": assignment,
+        "team": team,
+        "teams": team,
+        "team-members": member,
+        "role": role,
+        "roles": role,
+        "role-assignees": assignment,
+        "service-accounts": account,
     }
 
 
@@ -179,6 +185,7 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "organizations_invitations_create": lambda those: {"email": "another@x.example", "role": "member"},
     "organizations_members_update": lambda those: {"role": "member"},
     "organizations_roles_create": lambda those: {"name": "Another", "permissions": ["billing.invoice.view"]},
+    "organizations_service_accounts_create": lambda those: {"name": "Another", "role": "viewer"},
     "organizations_teams_create": lambda those: {"name": "Another"},
     "organizations_update": lambda those: {"name": "Other"},
     "payments_create": lambda those: {"invoice_id": those["invoices"]},
@@ -192,6 +199,7 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "refunds_create": lambda those: {"payment_id": those["payments"]},
     "roles_assignees_create": lambda those: {"assignee_id": those["user"]},
     "roles_update": lambda those: {"description": "Other"},
+    "service_accounts_update": lambda those: {"name": "Other"},
     "streams_tickets_create": lambda those: {"stream": "notifications"},
     "subscriptions_cancel": lambda those: {},
     "subscriptions_change_plan": lambda those: {"price_id": those["price"]},

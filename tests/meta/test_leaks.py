@@ -305,6 +305,8 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"roles_{verb}": _ADMINS for verb in ("retrieve", "update", "delete")},
     **{f"roles_assignees_{verb}": _ADMINS for verb in ("list", "create", "retrieve", "delete")},
     "organizations_grantable_permissions_list": _ADMINS,
+    **{f"organizations_service_accounts_{verb}": _ADMINS for verb in ("list", "create")},
+    **{f"service_accounts_{verb}": _ADMINS for verb in ("retrieve", "update", "deactivate", "reactivate")},
     **{f"customers_{verb}": _BILLING for verb in ("create", "update")},
     **{f"customers_payment_methods_{verb}": _BILLING for verb in ("create", "detach")},
     **{

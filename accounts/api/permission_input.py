@@ -17,7 +17,7 @@ from rest_framework import serializers
 from accounts.permissions import names, problems, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Model
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import Object, Tuple
 from core.api.problems import escape
 from core.api.serializers import InputSerializer
 from core.errors import FieldFault, InvalidInput
@@ -112,23 +112,48 @@ def read_tuple(model: Model, document: Any, code: Code) -> Tuple:
     return tuples.read(model, named, code)
 
 
-def check_question(model: Model, asked: Tuple, code: Code = Code.VALIDATION) -> None:
+def check_question(model: Model, asked: Tuple) -> None:
     """Raise Refused with the member that names what the model does not have: `asked` is a question, for which there
     need not be a tuple."""
-    definition = model.types.get(asked.object.type)
-    if definition is None:
-        message = f"There is no type '{asked.object.type}'."
-        raise Refused(code, message, tuple(model.types), member="object")
-    if asked.relation not in definition.relations:
-        message = f"There is no relation '{asked.relation}' of '{asked.object.type}'."
-        raise Refused(code, message, tuple(definition.relations), member="relation")
-    subject = model.types.get(asked.subject.type)
-    if subject is None:
-        message = f"There is no type '{asked.subject.type}'."
-        raise Refused(code, message, tuple(model.types), member="user")
-    if asked.subject.relation and asked.subject.relation not in subject.relations:
-        message = f"There is no relation '{asked.subject.relation}' of '{asked.subject.type}'."
-        raise Refused(code, message, tuple(subject.relations), member="user")
+    check_relation(model, asked.object.type, asked.relation)
+    subject = asked.subject
+    if subject.relation:
+        check_relation(model, subject.type, subject.relation, of="user", member="user")
+    else:
+        check_type(model, subject.type, member="user")
+
+
+def check_type(model: Model, name: str, code: Code = Code.VALIDATION, *, member: str) -> None:
+    """Raise Refused when the model has no such type."""
+    if name not in model.types:
+        raise Refused(code, f"There is no type '{name:.300}'.", tuple(model.types), member=member)
+
+
+def check_relation(
+    model: Model,
+    kind: str,
+    relation: str,
+    codes: tuple[Code, Code] = (Code.VALIDATION, Code.VALIDATION),
+    *,
+    of: str = "object",
+    member: str = "relation",
+) -> None:
+    """Raise Refused when the model has no such type (the member `of` named it) or the type no such relation."""
+    check_type(model, kind, codes[0], member=of)
+    relations = model.types[kind].relations
+    if relation not in relations:
+        message = f"There is no relation '{relation:.300}' of '{kind}'."
+        raise Refused(codes[1], message, tuple(relations), member=member)
+
+
+def read_object(model: Model, text: str) -> Object:
+    """Read an object of a question. Raises Refused, with the known types for what has none (2000) or another (2021)."""
+    kind = text.partition(":")[0]
+    if ":" not in text or not kind:
+        message = f"'{text:.300}' is no object: it is written type:id."
+        raise Refused(Code.VALIDATION, message, tuple(model.types), member="object")
+    check_type(model, kind, Code.TYPE_NOT_FOUND, member="object")
+    return Object.parse(names.inward(text))
 
 
 # the shape of a tuple

@@ -15,6 +15,7 @@ from accounts.api.permission_input import (
     tuple_list,
 )
 from accounts.permissions.models import PermissionModel
+from accounts.permissions.pages import MOST
 from accounts.permissions.writes import Outcome
 from core.api.fields import PublicIdField
 from core.api.serializers import InputSerializer
@@ -82,6 +83,30 @@ class WriteReply(serializers.Serializer[Any]):
 
     writes = WrittenSerializer(many=True)
     deletes = WrittenSerializer(many=True)
+
+
+class ChangeQuery(serializers.Serializer[Any]):
+    object_type = serializers.CharField(required=False, max_length=254)
+    start_time = serializers.DateTimeField(required=False, help_text="Changes logged then or later.")
+    limit = serializers.IntegerField(required=False, default=50, min_value=1, max_value=100)
+    cursor = serializers.CharField(required=False, help_text="Where to read on: taken from `next`.")
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    operation = serializers.ChoiceField(["write", "delete"])
+    user = serializers.CharField()
+    relation = serializers.CharField()
+    object = serializers.CharField()
+    condition = ConditionInput(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class ChangePage(serializers.Serializer[Any]):
+    data = ChangeSerializer(many=True)  # type: ignore[assignment]
+    next = serializers.CharField(
+        allow_null=True, help_text="The address to read on at, now or later; null when there has been no change at all."
+    )
+    complete = serializers.BooleanField(help_text="Nothing more has been committed by now.")
 
 
 # --- questions -------------------------------------------------------------------------------------------------------
@@ -156,3 +181,64 @@ class BatchCheckReply(serializers.Serializer[Any]):
     """One answer for each check, in the order of the request."""
 
     results = OneAnswer(many=True)
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+
+class PageInput(QuestionInput):
+    limit = serializers.IntegerField(default=100, min_value=1, max_value=MOST)
+    cursor = serializers.CharField(
+        required=False, max_length=2000, help_text="`next` of the page before, with the same question."
+    )
+
+
+class ListObjectsInput(UserInput, PageInput):
+    relation = _name(MAX_NAME)
+    type = _name(254, help_text="Objects of which type.")
+
+
+class ListObjectsReply(serializers.Serializer[Any]):
+    objects = serializers.ListField(child=serializers.CharField())
+    next = serializers.CharField(allow_null=True, help_text="Send it as `cursor`; null when there is no more.")
+    complete = serializers.BooleanField(help_text="The list ends here.")
+
+
+class ListUsersInput(PageInput):
+    object = _name(help_text="`type:id`.")
+    relation = _name(MAX_NAME)
+    user_type = _name(
+        MAX_TEXT, default="user", help_text="Which kind of subjects: `user`, or `group#member` for whole groups."
+    )
+
+
+class ListUsersReply(serializers.Serializer[Any]):
+    users = serializers.ListField(child=serializers.CharField(), help_text="`user:*` stands for everybody.")
+    next = serializers.CharField(allow_null=True, help_text="Send it as `cursor`; null when there is no more.")
+    complete = serializers.BooleanField(help_text="The list ends here.")
+
+
+# --- why -------------------------------------------------------------------------------------------------------------
+
+
+class ExpandInput(QuestionInput):
+    object = _name(help_text="`type:id`.")
+    relation = _name(MAX_NAME)
+
+
+class ExpandReply(serializers.Serializer[Any]):
+    tree = serializers.DictField(help_text="As OpenFGA writes it: `root` with leaves, unions and so on.")
+
+
+class ExplainReply(serializers.Serializer[Any]):
+    """`witness` is the way that proves a yes, `tried` are the ways that led nowhere."""
+
+    allowed = serializers.BooleanField(allow_null=True, help_text="Null when a check would refuse to answer.")
+    user = serializers.CharField()
+    relation = serializers.CharField()
+    object = serializers.CharField()
+    witness = serializers.DictField(allow_null=True)
+    tried = serializers.ListField(child=serializers.DictField())
+    refused = serializers.DictField(allow_null=True)
+    complete = serializers.BooleanField(help_text="Nothing was cut off.")
+    text = serializers.ListField(child=serializers.CharField(), help_text="The same for people, line by line.")

@@ -19,6 +19,7 @@ from accounts.errors import (
     WriteInvalid,
 )
 from accounts.permissions import RELATION_TUPLE_VIEW, RELATION_TUPLE_WRITE, names, problems, writes
+from accounts.permissions.changes import Change
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Model
 from accounts.permissions.reading import Stored
@@ -75,6 +76,32 @@ class TupleView(APIView):
         return {"writes": _outcomes(written, done.writes), "deletes": _outcomes(deleted, done.deletes)}
 
 
+class ChangeView(APIView):
+    tag = "permissions"
+
+    @operation(
+        query=s.ChangeQuery,
+        response=s.ChangePage,
+        errors=(CursorInvalid,),
+        operation_id="permissions_changes_list",
+        summary="Read what was written and deleted",
+    )
+    def get(self, request: Request) -> dict[str, Any]:
+        """The oldest first, in the order of the commits: who reads on at `next` misses none. A change shows once all
+        transactions that began before it have ended."""
+        require(request.actor, RELATION_TUPLE_VIEW.name)
+        asked = self.query()
+        with problems.told("?"):
+            page = engine().changes(
+                of_type=asked.get("object_type"),
+                start_time=asked.get("start_time"),
+                limit=asked["limit"],
+                after=read_page(request, "changes"),
+            )
+        data = [{"operation": one.operation, **shown(one)} for one in page.items]
+        return {"data": data, "next": next_page(request, "changes", page.next), "complete": page.is_complete}
+
+
 def _filters(asked: dict[str, Any]) -> dict[str, Any]:
     filters: dict[str, Any] = {name: asked.get(name) for name in ("object_type", "relation", "condition")}
     if "object" in asked:
@@ -111,8 +138,8 @@ def key_of(one: Tuple) -> dict[str, str]:
     }
 
 
-def shown(stored: Stored) -> dict[str, Any]:
-    """Return a stored tuple as the API shows it."""
+def shown(stored: Stored | Change) -> dict[str, Any]:
+    """Return a tuple that was stored as the API shows it."""
     one = stored.tuple
     condition = {"name": one.condition, "context": one.context or {}} if one.condition else None
     return {**key_of(one), "condition": condition, "created_at": stored.created_at}

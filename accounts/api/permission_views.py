@@ -7,11 +7,18 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 from accounts.api import permission_serializers as s
-from accounts.api.permission_input import check_faults
+from accounts.api.permission_input import check_faults, check_relation, read_object
 from accounts.api.permission_questions import Asked, QuestionView
-from accounts.errors import PermissionModelNotFound, QuestionInvalid, QuestionTooComplex, TupleInvalid
-from accounts.permissions import problems
-from accounts.permissions.faults import Refused
+from accounts.errors import (
+    PermissionModelNotFound,
+    QuestionInvalid,
+    QuestionTooComplex,
+    RelationNotFound,
+    TupleInvalid,
+    TypeNotFound,
+)
+from accounts.permissions import names, problems
+from accounts.permissions.faults import Code, Refused
 from core.api.operations import operation
 from core.api.requests import Request
 from core.errors import FieldFault, InvalidInput
@@ -76,6 +83,49 @@ class BatchCheckView(QuestionView):
         for number, answer in zip(places, answers, strict=True):
             results[number] = answer
         return {"results": [_written(answer, f"/checks/{number}") for number, answer in enumerate(results)]}
+
+
+class ExpandView(QuestionView):
+    is_for_staff = True
+
+    @operation(
+        request=s.ExpandInput,
+        response=s.ExpandReply,
+        idempotency="exempt",
+        errors=(*QUESTION_ERRORS, TypeNotFound, RelationNotFound),
+        summary="Show what a relation of an object is made of",
+    )
+    def post(self, request: Request) -> Any:
+        """One level deep, as OpenFGA's expand answers. For staff."""
+        data = self.input()
+        asked = self.asked(data)
+        with problems.told():
+            wanted = read_object(asked.engine.model, data["object"])
+            check_relation(
+                asked.engine.model, wanted.type, data["relation"], (Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+            )
+            tree = asked.engine.expand(str(wanted), data["relation"], **asked.brought)
+        return names.outward_all(tree.as_json())
+
+
+class ExplainView(QuestionView):
+    is_for_staff = True
+
+    @operation(
+        request=s.CheckInput,
+        response=s.ExplainReply,
+        idempotency="exempt",
+        errors=QUESTION_ERRORS,
+        summary="Say why the answer to a check is what it is",
+    )
+    def post(self, request: Request) -> dict[str, Any]:
+        """The shortest way over tuples and rules that leads to a yes, or each way that was tried. For staff."""
+        data = self.input()
+        asked = self.asked(data)
+        with problems.told():
+            one = asked.about(data)
+            found = asked.engine.explain(str(one.subject), one.relation, str(one.object), **asked.brought)
+        return {**names.outward_all(found.as_json()), "text": found.lines()}
 
 
 def _read(asked: Asked, documents: list[Any]) -> list[Any]:

@@ -6,6 +6,7 @@ Types of which we keep no rows (those that a company adds) have ids of their own
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from core import ids
@@ -39,6 +40,15 @@ def outward(text: str) -> str:
     except ValueError:
         return text
     return f"{kind}:{ids.encode(entity.id_prefix, found)}{mark}{relation}" if str(found) == key else text
+
+
+def outward_all(value: Any) -> Any:
+    """Return JSON with each text in it as the API shows it."""
+    if isinstance(value, dict):
+        return {member: outward_all(inner) for member, inner in value.items()}
+    if isinstance(value, list):
+        return [outward_all(inner) for inner in value]
+    return outward(value) if isinstance(value, str) else value
 
 
 def _entity(kind: str) -> type[Entity] | None:

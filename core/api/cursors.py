@@ -47,35 +47,40 @@ def _signature(payload: bytes, scope: str) -> bytes:
     return hmac.new(key, scope.encode() + b"\n" + payload, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
 
 
-def link(request: HttpRequest, position: Position, scope: str) -> str:
-    """Return the address of the page that begins at `position`."""
+def cursor_of(position: Position, scope: str) -> str:
+    """Return the cursor of a position in what `scope` names."""
     payload = json.dumps(
         {"k": [_pack(value) for value in position.key], "b": int(position.is_backward)}, separators=(",", ":")
     ).encode()
-    cursor = base64.urlsafe_b64encode(_signature(payload, scope) + payload).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(_signature(payload, scope) + payload).rstrip(b"=").decode()
+
+
+def link(request: HttpRequest, position: Position, scope: str) -> str:
+    """Return the address of the page that begins at `position`."""
     kept = [(name, value) for name, values in request.GET.lists() for value in values if name != "cursor"]
-    return f"{request.path}?{urlencode([*kept, ('cursor', cursor)])}"
+    return f"{request.path}?{urlencode([*kept, ('cursor', cursor_of(position, scope))])}"
 
 
-def read_cursor(cursor: str, scope: str, length: int) -> Position:
-    """Return the position in a cursor made for `scope`, whose key has `length` parts. Raises `InvalidInput`."""
+def read_cursor(cursor: str, scope: str, length: int, pointer: str = "?cursor") -> Position:
+    """Return the position in a cursor made for `scope`, whose key has `length` parts. Raises `InvalidInput`, which
+    points at `pointer`."""
     try:
         raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
     except ValueError:
-        raise bad_cursor() from None
+        raise bad_cursor(pointer) from None
     signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _signature(payload, scope)):
-        raise bad_cursor()
+        raise bad_cursor(pointer)
     content = json.loads(payload)
     if len(content["k"]) != length:
-        raise bad_cursor()
+        raise bad_cursor(pointer)
     return Position(tuple(_unpack(value) for value in content["k"]), bool(content["b"]))
 
 
-def bad_cursor() -> InvalidInput:
+def bad_cursor(pointer: str = "?cursor") -> InvalidInput:
     """Return the refusal of a cursor."""
     return InvalidInput.at(
-        "?cursor", "This cursor was not made for this list with these filters. Begin without one.", "invalid_cursor"
+        pointer, "This cursor was not made for this list with these filters. Begin without one.", "invalid_cursor"
     )
 
 

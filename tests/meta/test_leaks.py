@@ -318,7 +318,10 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"subscriptions_{verb}": STAFF for verb in ("suspend", "unsuspend")},
     **{f"{kind}_{verb}": STAFF for kind in ("products", "prices") for verb in ("create", "update")},
     "billing_entities_create": STAFF,
-    **{f"permissions_tuples_{verb}": STAFF for verb in ("list", "write")},
+    **{
+        f"permissions_{name}": STAFF
+        for name in ("tuples_list", "tuples_write", "changes_list", "expand", "explain", "list_users")
+    },
     **{
         f"webhooks_endpoints_{verb}": _ADMINS
         for verb in (
@@ -344,6 +347,7 @@ _IN_EVERY_KEYS_REACH = {  # without any scope on it
     "organizations_list", "organizations_retrieve", "products_list", "products_retrieve", "prices_list",
     "prices_retrieve", "jobs_list", "billing_entities_list", "billing_entities_retrieve",
     "webhooks_event_types_list", "permissions_check", "permissions_batch_check",
+    "permissions_list_objects",
 }  # fmt: skip
 
 

@@ -1,0 +1,86 @@
+"""Lists of the permission engine: what may somebody do, who may do something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample
+
+from accounts.api import permission_serializers as s
+from accounts.api.permission_input import check_relation, check_type, read_object
+from accounts.api.permission_pages import next_position, read_position
+from accounts.api.permission_questions import QuestionView
+from accounts.errors import (
+    PermissionModelNotFound,
+    QuestionInvalid,
+    QuestionTooComplex,
+    RelationNotFound,
+    TupleInvalid,
+    TypeNotFound,
+)
+from accounts.permissions import names, problems
+from accounts.permissions.faults import Code
+from core.api.operations import operation
+from core.api.requests import Request
+
+LIST_ERRORS = (
+    PermissionModelNotFound, QuestionInvalid, QuestionTooComplex, RelationNotFound, TupleInvalid, TypeNotFound,
+)  # fmt: skip
+_CODES = (Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+
+
+class ListObjectsView(QuestionView):
+    @operation(
+        request=s.ListObjectsInput,
+        response=s.ListObjectsReply,
+        idempotency="exempt",
+        errors=LIST_ERRORS,
+        examples=[OpenApiExample("What may I see?", {"relation": "viewer", "type": "document"}, request_only=True)],
+        summary="List the objects to which somebody has a relation",
+    )
+    def post(self, request: Request) -> dict[str, Any]:
+        """All of them, a page at a time, in the order of their ids. Staff ask about anybody; everybody else about
+        themselves."""
+        data = self.input()
+        asked = self.asked(data)
+        with problems.told():
+            check_relation(asked.engine.model, data["type"], data["relation"], _CODES, of="type")
+            one = asked.about({**data, "object": f"{data['type']}:-"})
+            bounds = {"limit": data["limit"], "after": read_position(request, data)}
+            page = asked.engine.page_of_objects(
+                str(one.subject), data["relation"], data["type"], **asked.brought, **bounds
+            )
+        objects = list(map(names.outward, page.items))
+        return {"objects": objects, "next": next_position(request, page.next), "complete": page.is_complete}
+
+
+class ListUsersView(QuestionView):
+    is_for_staff = True
+
+    @operation(
+        request=s.ListUsersInput,
+        response=s.ListUsersReply,
+        idempotency="exempt",
+        errors=LIST_ERRORS,
+        examples=[
+            OpenApiExample("Who sees it?", {"object": "document:roadmap", "relation": "viewer"}, request_only=True)
+        ],
+        summary="List who has a relation to an object",
+    )
+    def post(self, request: Request) -> dict[str, Any]:
+        """All of them, a page at a time, in the order of their ids. For staff."""
+        data = self.input()
+        asked = self.asked(data)
+        with problems.told():
+            wanted = read_object(asked.engine.model, data["object"])
+            check_relation(asked.engine.model, wanted.type, data["relation"], _CODES)
+            kind, _, relation = data["user_type"].partition("#")
+            check_type(asked.engine.model, kind, _CODES[0], member="user_type")
+            if relation:
+                check_relation(asked.engine.model, kind, relation, _CODES, member="user_type")
+            bounds = {"limit": data["limit"], "after": read_position(request, data)}
+            page = asked.engine.page_of_users(
+                str(wanted), data["relation"], data["user_type"], **asked.brought, **bounds
+            )
+        users = list(map(names.outward, page.items))
+        return {"users": users, "next": next_position(request, page.next), "complete": page.is_complete}

@@ -6,8 +6,19 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.models import CustomRole, Organization, Recipient, RoleAssignment, ServiceAccount, Team, TeamMember, User
+from accounts.models import (
+    CustomRole,
+    Organization,
+    Recipient,
+    RoleAssignment,
+    ServiceAccount,
+    Share,
+    Team,
+    TeamMember,
+    User,
+)
 from accounts.models.teams import SERVICE_ROLE_CHOICES
+from accounts.selectors.shareable import public_id_of
 from core.api.fields import ID_SUFFIX, PublicIdField
 from core.api.serializers import EntitySerializer, InputSerializer
 
@@ -173,3 +184,29 @@ class ServiceAccountInput(InputSerializer):
 class ServiceAccountChange(InputSerializer):
     name = serializers.CharField(required=False, **_NAME)
     role = _service_role()
+
+
+# --- shares ----------------------------------------------------------------------------------------------------------
+
+
+class ShareSerializer(RecipientFields, EntitySerializer):
+    id = PublicIdField(Share, read_only=True)
+    object = serializers.SerializerMethodField(help_text="The id of what is shared.")
+    organization_id = PublicIdField(Organization, read_only=True)
+
+    class Meta:
+        model = Share
+        fields = ["id", "object", "organization_id", *RECIPIENT_FIELDS, "created_at"]
+        read_only_fields = fields
+
+    def get_object(self, row: Share) -> str:
+        return public_id_of(row)
+
+
+class ShareInput(InputSerializer):
+    object = serializers.CharField(max_length=_LONGEST_ID, help_text="The id of a row of an organisation: `inv_…`.")
+
+    def get_fields(self) -> dict[str, Any]:
+        """`with` is a word of Python's own and can be no attribute."""
+        text = "An e-mail address, a person (`usr_…`), a team (`tem_…`) or a service account (`sva_…`)."
+        return {**super().get_fields(), "with": serializers.CharField(max_length=254, help_text=text)}

@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import include, path
 
 from accounts.api import auth_views as auth
-from accounts.api import role_views, service_account_views, team_views, views
+from accounts.api import role_views, service_account_views, share_views, team_views, views
 
 _ORGANIZATION = "organizations/<str:organization_id>"
 _LIST: dict[str, Any] = {"get": "list"}
@@ -100,6 +100,12 @@ urlpatterns = [
             name=f"service-account-{verb}",
         )
         for verb in ("deactivate", "reactivate")
+    ),
+    path("shares", share_views.ShareViewSet.as_view(_LIST_CREATE), name="share-list"),
+    path(
+        "shares/<str:id>",
+        share_views.ShareViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
+        name="share-detail",
     ),
 ]
 

@@ -6,7 +6,7 @@ from accounts import events
 from accounts.errors import AlreadyMember, LastOwner
 from accounts.models import Membership, Organization, User
 from accounts.selectors import holding
-from accounts.services import custom_roles, sessions, teams
+from accounts.services import custom_roles, sessions, shares, teams
 from accounts.services.locks import still_there
 from audit import record
 from core.access import Role, require
@@ -63,8 +63,8 @@ def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membersh
 
 @command("accounts.membership.remove")
 def remove(*, actor: Actor, membership: Membership) -> None:
-    """Take a member out, with all that the organisation gave them: teams, custom roles; everybody may leave. Writes
-    `accounts.membership.removed`, and an event for each thing that is taken. Raises `LastOwner`."""
+    """Take a member out, with all that the organisation gave them: teams, custom roles, shares; everybody may leave.
+    Writes `accounts.membership.removed`, and an event for each thing that is taken. Raises `LastOwner`."""
     is_leaving = actor.id == membership.user_id
     if not is_leaving:
         require(actor, "accounts.membership.manage", membership)
@@ -76,6 +76,7 @@ def remove(*, actor: Actor, membership: Membership) -> None:
     sessions.doubt_sessions_of(member.user_id)
     teams.leave_all(actor, member.organization_id, member.user)
     custom_roles.take_all(actor, member.organization_id, member.user)
+    shares.take_all(actor, member.organization_id, member.user)
     before = {"user_id": str(member.user_id), "role": member.role}
     record(events.MEMBERSHIP_REMOVED, actor=actor, subject=member, before=before)
     member.delete()

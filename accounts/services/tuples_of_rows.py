@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Final, TypeAlias
-from uuid import UUID
 
 from django.db.models import Q
 
@@ -55,11 +54,6 @@ def forget(row: Team | ServiceAccount | CustomRole) -> None:
     writes.delete(_store(), [_tuple_of(one) for one in found], "ignore")
 
 
-def object_key(kind: str, key: UUID) -> str:
-    """Return any row as tuples name it: `invoice:0190…`."""
-    return f"{kind}:{key}"
-
-
 def _tuple(fact: Fact) -> Tuple:
     subject, relation, target = fact
     return Tuple(Object.parse(target), relation, Subject.parse(subject))
@@ -85,6 +79,18 @@ def _model() -> Model:
 
 _TYPES: Final = """model
   schema 1.1
+type customer
+  relations
+    define viewer: [user, service_account, team#member]
+type subscription
+  relations
+    define viewer: [user, service_account, team#member]
+type invoice
+  relations
+    define viewer: [user, service_account, team#member]
+type payment
+  relations
+    define viewer: [user, service_account, team#member]
 type user
 type service_account
 type team

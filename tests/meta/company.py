@@ -9,7 +9,7 @@ from typing import Any
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
-from accounts.services import api_keys, custom_roles, invitations, memberships, service_accounts, teams
+from accounts.services import api_keys, custom_roles, invitations, memberships, service_accounts, shares, teams
 from ai.services import questions
 from audit.models import Event
 from billing.models import BillingEntity, PaymentMethod
@@ -73,6 +73,8 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "members": member,
             "user": member.user,
             **given_in(organization, actor, member.user),
+            "shared": paid,
+            "shares": shares.create(actor=actor, row=paid, recipient=member.user)[0],
             "invitations": invitations.create(
                 actor=actor, organization=organization, email="new@x.example", role=Role.MEMBER, now=now()
             ),
@@ -204,6 +206,7 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "roles_assignees_create": lambda those: {"assignee_id": those["user"]},
     "roles_update": lambda those: {"description": "Other"},
     "service_accounts_update": lambda those: {"name": "Other"},
+    "shares_create": lambda those: {"object": those["invoices"], "with": those["user"]},
     "streams_tickets_create": lambda those: {"stream": "notifications"},
     "subscriptions_cancel": lambda those: {},
     "subscriptions_change_plan": lambda those: {"price_id": those["price"]},

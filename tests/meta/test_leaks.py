@@ -43,7 +43,8 @@ class Operation:
         """Whether an id of somebody's stands in its address or its body."""
         return (
             "{" in self.path
-            or self.name in ("customers_create", "payments_create", "refunds_create", "webhooks_endpoints_create")
+            or self.name in ("customers_create", "payments_create", "refunds_create", "shares_create")
+            or self.name == "webhooks_endpoints_create"
             or (self.name in ("subscriptions_create", "subscriptions_preview_new"))
         )
 
@@ -196,7 +197,7 @@ def test_reveals_nothing_by_filters_and_totals(
     kinds = {"customer_id": "customer", "subscription_id": "subscriptions", "invoice_id": "invoices"}
     kinds |= {"payment_id": "payments", "organization_id": "organization", "organization": "organization"}
     kinds |= {"subject": "customer", "actor": "api-keys", "price_id": "unlisted_price", "search": "customer"}
-    kinds |= {"endpoint_id": "endpoints", "event_id": "events"}
+    kinds |= {"endpoint_id": "endpoints", "event_id": "events", "object": "shared"}
     asked = 0
     for operation in OPERATIONS:
         for name in operation.filters:
@@ -305,6 +306,7 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"roles_{verb}": _ADMINS for verb in ("retrieve", "update", "delete")},
     **{f"roles_assignees_{verb}": _ADMINS for verb in ("list", "create", "retrieve", "delete")},
     "organizations_grantable_permissions_list": _ADMINS,
+    **{f"shares_{verb}": _BILLING for verb in ("list", "create", "retrieve", "delete")},
     **{f"organizations_service_accounts_{verb}": _ADMINS for verb in ("list", "create")},
     **{f"service_accounts_{verb}": _ADMINS for verb in ("retrieve", "update", "deactivate", "reactivate")},
     **{f"customers_{verb}": _BILLING for verb in ("create", "update")},

@@ -1,0 +1,85 @@
+"""Which row an id means that may be shared, and with whom. The rows belong to higher floors: they are found by the
+prefix of their id, and what may be shared is what the permission model says can have a viewer."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+from accounts.models import Organization, ServiceAccount, Share, Team, User, UserManager
+from accounts.policy import organization_of
+from accounts.selectors import recipients
+from accounts.selectors.people import is_proven
+from core import ids
+from core.access import visible
+from core.actor import Actor
+from core.errors import InvalidInput
+from core.models import Entity
+from core.models.base import entities_by_prefix, entities_by_type
+
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def kind_of(model: type[Entity]) -> str:
+    """Return the name of a table's rows in the permission model: `payment_method`."""
+    return _CAPITAL.sub("_", model.__name__).lower()
+
+
+def is_shareable(model: type[Entity]) -> bool:
+    """Whether rows of this kind may be shared one by one."""
+    return model.organization_path not in (None, "id") and kind_of(model) in {
+        "customer", "subscription", "invoice", "payment",
+    }  # fmt: skip
+
+
+def find_row(actor: Actor, text: str, pointer: str) -> Entity:
+    """Return the row that a public id means, of those that the actor sees. Raises `InvalidInput` at `pointer`."""
+    try:
+        prefix, key = ids.split(text)
+    except ids.MalformedId as fault:
+        raise InvalidInput.at(pointer, str(fault), "malformed_id") from None
+    model = entities_by_prefix.get(prefix)
+    if model is None or not is_shareable(model):
+        known = sorted(f"{one.id_prefix}_…" for one in entities_by_prefix.values() if is_shareable(one))
+        raise InvalidInput.at(pointer, f"What may be shared has an id of the form {', '.join(known)}.", "not_shareable")
+    row: Entity | None = visible(actor, model._default_manager.filter(pk=key)).first()
+    if row is None:
+        missing = f"There is no such {model._meta.verbose_name}, or you may not see it."
+        raise InvalidInput.at(pointer, missing, "does_not_exist")
+    return row
+
+
+def organization_id_of(row: Entity, pointer: str) -> UUID:
+    """Return to which organisation a row belongs. Raises `InvalidInput` at `pointer` for one that belongs to none."""
+    found = organization_of(row)
+    if found is None:
+        raise InvalidInput.at(pointer, "It belongs to no organisation that could share it.", "not_shareable")
+    return found
+
+
+def find_recipient(organization: Organization, text: str, pointer: str) -> User | Team | ServiceAccount:
+    """Return with whom something may be shared: a person by address or id, also from outside of the organisation; a
+    team or a service account of its own. Raises `InvalidInput` at `pointer`."""
+    if "@" in text:
+        person = User.objects.filter(email=UserManager.normalize_email(text), is_active=True).first()
+    elif text.startswith(f"{User.id_prefix}_"):
+        try:
+            key = ids.decode(User.id_prefix, text)
+        except ids.MalformedId as fault:
+            raise InvalidInput.at(pointer, str(fault), "malformed_id") from None
+        person = User.objects.filter(pk=key, is_active=True).first()
+    else:
+        return recipients.find(organization, text, pointer=pointer)
+    if person is None or not is_proven(person):
+        raise InvalidInput.at(pointer, "There is nobody of this id or address.", "does_not_exist")
+    return person
+
+
+def public_id_of(share: Share) -> str:
+    """Return the id of the row that is shared."""
+    return ids.encode(entities_by_type[share.object_type].id_prefix, share.object_id)
+
+
+def name_of(share: Share) -> str:
+    """Return the row that is shared as tuples name it: `invoice:0190…`."""
+    return f"{kind_of(entities_by_type[share.object_type])}:{share.object_id}"

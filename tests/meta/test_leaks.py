@@ -201,7 +201,7 @@ def test_reveals_nothing_by_filters_and_totals(
     asked = 0
     for operation in OPERATIONS:
         for name in operation.filters:
-            if name in kinds and "{" not in operation.path:
+            if name in kinds and "{" not in operation.path and not operation.path.startswith("/api/v1/permissions/"):
                 real, unreal = (
                     ask(client, operation, catalogue, f"?include_total=true&{name}={those[kinds[name]]}")
                     for those in (ours.ids, nothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from accounts.api import permission_bulk_views as bulk
 from accounts.api import permission_list_views as lists
 from accounts.api import permission_tuple_views as tuples
 from accounts.api import permission_views as questions
@@ -17,4 +18,9 @@ urlpatterns = [
     path("list-users", lists.ListUsersView.as_view(), name="permission-list-users"),
     path("expand", questions.ExpandView.as_view(), name="permission-expand"),
     path("explain", questions.ExplainView.as_view(), name="permission-explain"),
+    path(
+        "organizations/<str:organization_id>/users/bulk",
+        bulk.BulkMembershipViewSet.as_view({"post": "bulk"}),
+        name="permission-bulk",
+    ),
 ]

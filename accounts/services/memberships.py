@@ -43,8 +43,13 @@ def change_role(*, actor: Actor, membership: Membership, role: Role) -> Membersh
     before = Role(member.role)
     require_for_role(actor, membership.organization, before)
     require_for_role(actor, membership.organization, role)
-    if before == role:
-        return member
+    return member if before == role else give_role(actor=actor, member=member, role=role)
+
+
+def give_role(*, actor: Actor, member: Membership, role: Role) -> Membership:
+    """Write another role and its event, inside a command that has locked the organisation and the member and has asked
+    for permission. Raises `LastOwner`."""
+    before = Role(member.role)
     if before == Role.OWNER:
         _refuse_last_owner(member)
     member.role = role
@@ -71,6 +76,12 @@ def remove(*, actor: Actor, membership: Membership) -> None:
     member = _locked(membership)
     if not is_leaving and member.role == Role.OWNER:
         require(actor, "accounts.ownership.manage", membership.organization)
+    take_out(actor=actor, member=member)
+
+
+def take_out(*, actor: Actor, member: Membership) -> None:
+    """Delete a membership with all that hangs on it, inside a command that has locked the organisation and the member
+    and has asked for permission. Writes the events of `remove`. Raises `LastOwner`."""
     if member.role == Role.OWNER:
         _refuse_last_owner(member)
     sessions.doubt_sessions_of(member.user_id)

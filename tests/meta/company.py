@@ -197,6 +197,11 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "permissions_explain": lambda those: {"user": "user:ann", **may_i(those)},
     "permissions_list_objects": lambda those: {"relation": "member", "type": "organization"},
     "permissions_list_users": lambda those: may_i(those),
+    "permissions_organizations_users_bulk": lambda those: {
+        "operation": "grant",
+        "role": "viewer",
+        "users": ["nobody@x.example"],
+    },
     "permissions_tuples_write": lambda those: {"writes": [{"user": "user:ann", **may_i(those)}]},
     "prices_create": lambda those: {"amount_minor": 1, "currency": "USD", "product_id": those["product"]},
     "prices_update": lambda those: {"is_listed": True},

@@ -320,6 +320,7 @@ HOLDERS: dict[str, frozenset[str]] = {
     **{f"subscriptions_{verb}": STAFF for verb in ("suspend", "unsuspend")},
     **{f"{kind}_{verb}": STAFF for kind in ("products", "prices") for verb in ("create", "update")},
     "billing_entities_create": STAFF,
+    "permissions_organizations_users_bulk": _ADMINS,
     **{
         f"permissions_{name}": STAFF
         for name in ("tuples_list", "tuples_write", "changes_list", "expand", "explain", "list_users")

@@ -10,7 +10,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from accounts import documents, events, followers, permissions, tasks  # noqa: F401  (they declare themselves)
         from accounts.api import authentication  # noqa: F401  (describes itself to the schema)
-        from accounts.permissions import providers  # noqa: F401  (a health probe and a check)
+        from accounts.permissions import carrying, providers  # noqa: F401  (a duty, a probe, a check)
         from accounts.policy import RolePolicy
         from accounts.selectors.standing import standing_of
         from core import access

@@ -15,6 +15,7 @@ from accounts.models.teams import CustomRole, Recipient, RoleAssignment, Service
 
 # The engine of relationship permissions keeps its tables beside its own code.
 from accounts.permissions.models import (
+    OpenFGACopy,
     PermissionHop,
     PermissionModel,
     PermissionNode,
@@ -29,6 +30,7 @@ __all__ = [
     "CustomRole",
     "Invitation",
     "Membership",
+    "OpenFGACopy",
     "Organization",
     "PermissionHop",
     "PermissionModel",

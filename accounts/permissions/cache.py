@@ -161,7 +161,7 @@ def _place(
 ) -> _Key | None:
     """Where answers about `target` (an object, or a type) are kept, but for the question itself; None when the cache is
     to be passed by."""
-    if settings.PERMISSION_CACHE_ENTRIES <= 0 or engine.always_given or revision.is_written():
+    if settings.PERMISSION_CACHE_ENTRIES <= 0 or engine.always_given or engine.may_lag or revision.is_written():
         _BYPASS.inc()
         return None
     try:

@@ -82,6 +82,26 @@ def read(
     )
 
 
+def held_back(store_id: int, *, after: str, limit: int) -> dict[int, Change]:
+    """Return by their numbers changes after the cursor that have committed and are not given out yet, since an older
+    transaction is still open."""
+    position, number = _position(after)
+    sql = _READ.replace("AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint", "")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.format(filters=""), {"store": store_id, "transaction": position, "id": number, "limit": limit}
+        )
+        return {row[1]: _change(row) for row in cursor.fetchall()}
+
+
+def end() -> str:
+    """Return the cursor of now: behind all that has been given out, before all that has yet to commit."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1")
+        (position,) = cursor.fetchone()
+    return _cursor(position, 2**63 - 1)
+
+
 def _change(row: tuple[Any, ...]) -> Change:
     operation, object_type, object_id, relation, subject_type, subject_id, subject_relation, condition = row[2:10]
     subject = Subject(subject_type, subject_id, subject_relation)

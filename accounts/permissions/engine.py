@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from django.db import connection, transaction
 
@@ -99,6 +99,7 @@ class _Question:
 class Engine:
     """Answers by one model over the tuples of one store."""
 
+    may_lag: ClassVar[bool] = False  # whether answers may be older than what has committed: such are never kept
     store_id: int
     model_id: int
     model: Model

@@ -182,3 +182,21 @@ class RelationChange(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.object_type}:{self.object_id}#{self.relation}"
+
+
+class OpenFGACopy(models.Model):
+    """How far a store was carried to an OpenFGA server (see `carrying`). `cursor` is the place in the change log;
+    until `is_copied` the tuples that were there before it are carried too, in the order of their ids, as far as
+    `copied_to`. `carried_at`: everything that had committed by then is there."""
+
+    store = models.OneToOneField(PermissionStore, on_delete=models.CASCADE, primary_key=True, related_name="copy")
+    server_store = models.CharField(max_length=26, help_text="the store's id on the server")
+    model = models.ForeignKey(PermissionModel, on_delete=models.CASCADE, null=True, help_text="newest that is there")
+    server_model = models.CharField(max_length=26, blank=True, default="", help_text="that model's id on the server")
+    cursor = models.TextField(blank=True, default="")
+    copied_to = models.BigIntegerField(default=0)
+    is_copied = models.BooleanField(default=False)
+    carried_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.store} on the OpenFGA server"

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 
 _KEY: Final = "object_type, object_id, relation, subject_type, subject_relation, subject_id"
-Key: TypeAlias = tuple[str, str, str, str, str, str]
+Key: TypeAlias = tuple[str, str, str, str, str, str]  # see `key`
 
 # The rows of the request: literals, so that the planner knows how many they are.
 _ASKED: Final = f"""
@@ -95,7 +95,7 @@ def write(store_id: int, model: Model, written: Sequence[Tuple], on_duplicate: O
         if found:
             revision.written()
         if on_duplicate != "replace" and len(found) < len(asked):
-            _refuse_what_was_there(store_id, [one for key, one in asked.items() if key not in found], on_duplicate)
+            _refuse_what_was_there(store_id, [one for place, one in asked.items() if place not in found], on_duplicate)
     return in_order(written, found, Outcome.UNCHANGED)
 
 
@@ -110,7 +110,7 @@ def delete(store_id: int, deleted: Sequence[Tuple], on_missing: OnMissing) -> li
         found = _run(_DELETE, store_id, asked.values())
         if found:
             revision.written()
-        missing = [one for key, one in asked.items() if key not in found]
+        missing = [one for place, one in asked.items() if place not in found]
         if missing and on_missing == "error":
             message = f"cannot delete a tuple which does not exist: {missing[0]}"
             raise Refused(Code.WRITE_FAILED, message, about=missing[0])
@@ -136,8 +136,8 @@ def _refuse_what_was_there(store_id: int, unchanged: Sequence[Tuple], on_duplica
         message = f"cannot write a tuple which already exists: {unchanged[0]}"
         raise Refused(Code.WRITE_FAILED, message, about=unchanged[0])
     otherwise = _run(_OTHERWISE, store_id, unchanged)
-    for key in otherwise:
-        one = next(one for one in unchanged if _key(one) == key)
+    for place in otherwise:
+        one = next(one for one in unchanged if key(one) == place)
         raise Refused(Code.WRITE_FAILED, f"the tuple exists already under another condition: {one}", about=one)
 
 
@@ -145,20 +145,21 @@ def once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[Key, Tuple]:
     """Return the tuples without repetition. Raises Refused (2004): see `write`."""
     found: dict[Key, Tuple] = {}
     for one in asked:
-        key = _key(one)
-        if key in found and (is_strict or found[key] != one):
+        place = key(one)
+        if place in found and (is_strict or found[place] != one):
             raise Refused(Code.DUPLICATE_TUPLES, f"duplicate tuples in one request: {one}", about=one)
-        found[key] = one
+        found[place] = one
     return found
 
 
 def in_order(asked: Sequence[Tuple], found: Mapping[Key, str], otherwise: Outcome) -> list[Outcome]:
     """What became of each; of equal tuples only the first was done anything about."""
     remaining = dict(found)
-    return [Outcome(remaining.pop(_key(one), otherwise)) for one in asked]
+    return [Outcome(remaining.pop(key(one), otherwise)) for one in asked]
 
 
-def _key(one: Tuple) -> Key:
+def key(one: Tuple) -> Key:
+    """What makes a tuple the same as another, whatever its condition."""
     subject = one.subject
     return one.object.type, one.object.id, one.relation, subject.type, subject.relation, subject.id
 

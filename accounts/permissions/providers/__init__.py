@@ -1,10 +1,10 @@
 """Who answers questions of permission: the port (`base.py`), our engine (`local.py`), an OpenFGA server (`openfga.py`),
-the choice (`get`)."""
+PostgreSQL with such a server beside it (`carried.py`), the choice (`get`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core import checks
@@ -12,6 +12,9 @@ from django.core import checks
 from accounts.permissions.providers.base import Provider
 from core import health
 from core.errors import AppError, ProviderMisconfigured
+
+if TYPE_CHECKING:
+    from accounts.permissions.providers.openfga import OpenFGAProvider
 
 LOCAL, OPENFGA = "local", "openfga"
 
@@ -25,10 +28,18 @@ def get(name: str = "") -> Provider:
 
         return LocalProvider()
     if wanted == OPENFGA:
-        from accounts.permissions.providers.openfga import OpenFGAProvider
+        from accounts.permissions.providers.carried import CarriedProvider
 
-        return OpenFGAProvider.of_settings()
+        return CarriedProvider(server())
     raise ProviderMisconfigured(f"There is no provider of permissions called '{wanted}'; known: local, openfga.")
+
+
+def server() -> OpenFGAProvider:
+    """Return the OpenFGA server itself, whose stores hold what was carried or written there. Raises
+    ProviderMisconfigured when OPENFGA_URL is not set."""
+    from accounts.permissions.providers.openfga import OpenFGAProvider
+
+    return OpenFGAProvider.of_settings()
 
 
 @health.probe("permissions")
@@ -47,10 +58,8 @@ def address_is_openfgas(app_configs: Any = None, **_: Any) -> Iterable[checks.Ch
     name. A server that is down stops nothing: PostgreSQL answers meanwhile."""
     if settings.PERMISSIONS_PROVIDER != OPENFGA:
         return []
-    from accounts.permissions.providers.openfga import OpenFGAProvider
-
     try:
-        OpenFGAProvider.of_settings().store_id(settings.OPENFGA_STORE)
+        server().store_id(settings.OPENFGA_STORE)
     except ProviderMisconfigured as fault:
         number = _NUMBERS.get(str(fault.extra.get("setting")), 71)
         return [checks.Error(fault.detail, hint=_HINT, id=f"countinghouse.E{number:03d}")]

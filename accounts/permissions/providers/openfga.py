@@ -158,7 +158,7 @@ class ServerEngine:
     def write(self, written: Sequence[Tuple], on_duplicate: OnDuplicate = "ignore") -> list[Outcome]:
         """Store tuples, 100 in one transaction of the server. What was there before is asked first, one by one."""
         asked = writes.once(written, is_strict=on_duplicate == "error")
-        before = {key: self._stored(one) for key, one in asked.items()} if on_duplicate != "error" else {}
+        before = {key: self.look_up(one) for key, one in asked.items()} if on_duplicate != "error" else {}
         changed = {
             key: one for key, one in asked.items() if (was := before.get(key)) is not None and _differs(was, one)
         }
@@ -173,7 +173,7 @@ class ServerEngine:
     def delete(self, deleted: Sequence[Tuple], on_missing: OnMissing = "ignore") -> list[Outcome]:
         """Delete tuples, 100 in one transaction of the server."""
         asked = writes.once(deleted, is_strict=on_missing == "error")
-        found = {key: "removed" for key, one in asked.items() if on_missing == "error" or self._stored(one) is not None}
+        found = {key: "removed" for key, one in asked.items() if on_missing == "error" or self.look_up(one) is not None}
         self.push(deletes=list(asked.values()), on_missing=on_missing)
         return writes.in_order(deleted, found, Outcome.MISSING)
 
@@ -213,7 +213,8 @@ class ServerEngine:
     def allows(self, one: Tuple) -> bool:
         return tuples.allows(self.model, one)
 
-    def _stored(self, one: Tuple) -> Tuple | None:
+    def look_up(self, one: Tuple) -> Tuple | None:
+        """Return the tuple as it is stored, under whatever condition."""
         found = member(self._post("read", {"tuple_key": _key(one, is_bare=True)}), "tuples", list)
         return _tuple(member(found[0], "key", dict)) if found else None
 
@@ -263,22 +264,41 @@ class OpenFGAProvider:
 
     def open(self, store: str, model_id: str = "") -> ServerEngine:
         store_id = self.store_id(store)
-        saved = self.models(store) if store_id and not model_id else []
-        wanted = model_id or (saved[0].id if saved else "")
-        if not store_id or not _ID.fullmatch(wanted):
+        found = self._read(store_id, model_id) if model_id and store_id else self.newest(store_id)
+        if found is None:
             raise Refused(Code.MODEL_NOT_FOUND, f"There is no such model of the store '{store}'.")
-        path = f"/stores/{store_id}/authorization-models/{wanted}"
+        return found
+
+    def newest(self, store_id: str) -> ServerEngine | None:
+        """Return the engine of a store, named by its id, by its newest model."""
+        page = (
+            self.server.get("read_models", f"/stores/{store_id}/authorization-models", page_size=1) if store_id else {}
+        )
+        saved = member(page, "authorization_models", list) if page else []
+        return self.engine(store_id, member(saved[0], "id", str), from_json(saved[0])) if saved else None
+
+    def engine(self, store_id: str, model_id: str, model: Model) -> ServerEngine:
+        """Return the engine of a store by a model of which both ids are known; nothing is asked."""
+        return ServerEngine(self.server, store_id, model_id, model)
+
+    def _read(self, store_id: str, model_id: str) -> ServerEngine | None:
+        if not _ID.fullmatch(model_id):
+            return None
+        path = f"/stores/{store_id}/authorization-models/{model_id}"
         document = member(self.server.get("read_model", path), "authorization_model", dict)
-        return ServerEngine(self.server, store_id, wanted, from_json(document))
+        return self.engine(store_id, model_id, from_json(document))
 
     def save_model(self, store: str, model: Model) -> ServerEngine:
         faults = [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
         if faults:
             raise Faulty(faults)
-        store_id = self.store_id(store) or self.make(store)
+        return self.add_model(self.store_id(store) or self.make(store), model)
+
+    def add_model(self, store_id: str, model: Model) -> ServerEngine:
+        """Keep a model, in which no fault was found, as the newest of a store. Raises Refused (2056)."""
         path = f"/stores/{store_id}/authorization-models"
         made = self.server.post("write_model", path, to_json(model), is_repeatable=False)
-        return ServerEngine(self.server, store_id, member(made, "authorization_model_id", str), model)
+        return self.engine(store_id, member(made, "authorization_model_id", str), model)
 
     def models(self, store: str) -> list[SavedModel]:
         store_id = self.store_id(store)

@@ -165,11 +165,13 @@ def _refusal(fault: ApiException) -> _Refusal:
         raise ProviderMisconfigured("The OpenFGA server has no store OPENFGA_STORE.", setting="OPENFGA_STORE", **extra)
     if status == 400 and code:
         return _Refusal(code, message)
+    if status == 409:  # it is there under another condition, or somebody else writes it just now
+        return _Refusal("write_failed_due_to_invalid_input", message)
     if 300 <= status < 400:
         raise ProviderMisconfigured("OPENFGA_URL leads elsewhere.", setting="OPENFGA_URL", **extra)
     if code == "deadline_exceeded" or status == 504:
         raise ProviderTimedOut(**extra)
-    if status in (409, 422, 429) or status >= 500:
+    if status in (422, 429) or status >= 500:
         raise ProviderUnavailable(**extra)
     raise no_openfga()
 

@@ -26,6 +26,8 @@ from accounts.permissions import functions_of_pages as pages
 MAX_DEPTH: Final = 25  # tuples in a row from the question to the answer, as in OpenFGA (resolveNodeLimit)
 
 _STORED = "accounts_relationtuple"
+# `OFFSET 0` keeps the rows of the request a subquery: only as such can they be read beside probes of the index for each
+# row of a walk. Else every step reads the whole table.
 GIVEN = """(
             SELECT store_id, object_type, object_id, relation, subject_type, subject_id, subject_relation, condition,
                 context
@@ -33,8 +35,11 @@ GIVEN = """(
             UNION ALL
             SELECT st, g.object_type, g.object_id, g.relation, g.subject_type, g.subject_id, g.subject_relation,
                 g.condition, g.context
-            FROM jsonb_to_recordset(given) AS g(object_type text, object_id text, relation text, subject_type text,
-                subject_id text, subject_relation text, condition text, context jsonb)
+            FROM (
+                SELECT * FROM jsonb_to_recordset(given) AS r(object_type text, object_id text, relation text,
+                    subject_type text, subject_id text, subject_relation text, condition text, context jsonb)
+                OFFSET 0
+            ) g
         )"""
 
 # The tables are those of `public`, whatever stands in the caller's path; and a statement is planned once, since a plan

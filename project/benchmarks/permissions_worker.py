@@ -69,6 +69,8 @@ def measure(times: int) -> dict[str, Any]:
         found |= _checks(company, engine, relation, times)
     found["check_with_round_trip_p50_ms"] = _round_trips(company, engine, times)
     found["check_kept_p50_ms"] = _kept(company, engine, times)
+    given = [{"user": "user:0", "relation": "viewer", "object": "document:0"}]
+    found["check_with_given_tuple_p50_ms"] = _round_trips(company, engine, times, given)
     small = str(company.people // 2)
     found |= _list("list_objects_many", partial(engine.list_objects, f"user:{BUSY}", "editor", "document"))
     found |= _list("list_objects", partial(engine.list_objects, f"user:{small}", "viewer", "document"))
@@ -105,12 +107,12 @@ def _checks(company: Company, engine: Engine, relation: str, times: int) -> dict
     return {f"check_{relation}_p50_ms": cuts[49], f"check_{relation}_p95_ms": cuts[94]}
 
 
-def _round_trips(company: Company, engine: Engine, times: int) -> float:
-    """What a program waits for one check, from Python and back."""
+def _round_trips(company: Company, engine: Engine, times: int, given: Sequence[dict[str, str]] = ()) -> float:
+    """What a program waits for one check, from Python and back; `given` tuples are brought along."""
     took = []
     for target, subject in zip(*_asked(company, times), strict=True):
         began = time.perf_counter()
-        engine.check(f"user:{subject}", "viewer", f"document:{target}")
+        engine.check(f"user:{subject}", "viewer", f"document:{target}", given)
         took.append((time.perf_counter() - began) * 1000)
     return statistics.median(took)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Code, Refused
@@ -88,3 +89,31 @@ def test_asks_nothing_when_nothing_is_asked(engine: Engine, django_assert_num_qu
     with django_assert_num_queries(0):
         assert engine.check_many([]) == []
         assert engine.check_many([QUESTIONS[5]]) == [False]
+
+
+def read_whole() -> int:
+    """How often the table of tuples was read from end to end in this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'accounts_relationtuple'")
+        return int(cursor.fetchone()[0])
+
+
+def test_never_reads_all_tuples(engine: Engine) -> None:
+    fill = """
+        INSERT INTO accounts_relationtuple (store_id, object_type, object_id, relation, subject_type, subject_id,
+            subject_relation, condition, created_at)
+        SELECT %s, 'document', number, 'viewer', 'user', number %% 1000, '', '', now()
+        FROM generate_series(1, 20000) AS number
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(fill, [engine.store_id])
+        cursor.execute("ANALYZE accounts_relationtuple")
+    before = read_whole()
+    for given in ([], [{"user": "user:dan", "relation": "viewer", "object": "document:2"}]):
+        assert engine.check("user:2", "reader", "document:2", given=given)
+        assert engine.check_many([("user:2", "viewer", "document:2")], given) == [True]
+        assert len(engine.list_objects("user:2", "reader", "document", given)) == 20
+        assert len(engine.list_users("document:2", "reader", "user", given)) == 1 + len(given)
+        assert engine.page_of_objects("user:2", "viewer", "document", given=given, limit=2).next
+        assert engine.page_of_users("document:2", "viewer", "user", given=given).is_complete
+    assert read_whole() == before

@@ -5,6 +5,6 @@ from accounts.permissions.functions import MakeEngine
 
 class Migration(migrations.Migration):
 
-    dependencies = [("accounts", "0009_pages_of_lists")]
+    dependencies = [("accounts", "0010_openfga_copy")]
 
     operations = [MakeEngine("46651ed84b31")]

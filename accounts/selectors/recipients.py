@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from accounts.models import Membership, Organization, ServiceAccount, Team, User
+from accounts.models import Membership, Organization, ServiceAccount, Team, User, UserManager
 from core import ids
 from core.errors import InvalidInput
 
@@ -22,6 +22,17 @@ def find_one(organization: Organization, text: str, *, pointer: str) -> User | S
     found = _find((User, ServiceAccount), organization, text, pointer)
     assert not isinstance(found, Team)
     return found
+
+
+def find_by_word(organization: Organization, text: str, *, pointer: str) -> Found:
+    """Return whom an id or the e-mail address of a member means, as `find` does."""
+    if "@" not in text:
+        return find(organization, text, pointer=pointer)
+    address = UserManager.normalize_email(text)
+    member = Membership.objects.select_related("user").filter(organization=organization, user__email=address).first()
+    if member is None:
+        raise InvalidInput.at(pointer, "Nobody in the organisation has this address.", "does_not_exist")
+    return member.user
 
 
 def is_of(organization_id: UUID, recipient: Found) -> bool:

@@ -57,6 +57,11 @@ def organization_id_of(row: Entity, pointer: str) -> UUID:
     return found
 
 
+def has_organization(row: Entity) -> bool:
+    """Whether the row belongs to an organisation, which could share it."""
+    return organization_of(row) is not None
+
+
 def find_recipient(organization: Organization, text: str, pointer: str) -> User | Team | ServiceAccount:
     """Return with whom something may be shared: a person by address or id, also from outside of the organisation; a
     team or a service account of its own. Raises `InvalidInput` at `pointer`."""

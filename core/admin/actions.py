@@ -89,6 +89,7 @@ class CommandAction(Generic[_M]):
     `perform` calls the one service; `preview` says what it would do (it changes nothing); `is_offered` asks the states
     of the app whether the present state allows it; `permission` is asked of `core.access`. `done` is the message of
     success (`outcome` makes it from what the service returned), `text` says in a sentence what the command is for.
+    After a command that deletes its object the page of `parent` follows.
     """
 
     name: str
@@ -103,6 +104,7 @@ class CommandAction(Generic[_M]):
     icon: str = "bolt"
     is_dangerous: bool = False
     outcome: Callable[[Any], Outcome] | None = None
+    parent: Callable[[_M], models.Model] | None = None
 
 
 def offered(actions: Sequence[CommandAction[Any]], obj: Any, actor: Actor) -> list[CommandAction[Any]]:
@@ -180,7 +182,10 @@ def _shown(bound: forms.BoundField) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if choices is not None and not isinstance(value, models.Model):
-        return dict(choices).get(value, value)
+        words = dict(choices)
+        return (
+            ", ".join(str(words.get(one, one)) for one in value) if isinstance(value, list) else words.get(value, value)
+        )
     return "–" if value in (None, "") else value
 
 
@@ -196,9 +201,12 @@ def _confirmed(
         _release(call)
         record_refusal(error)
         return _form_page(model_admin, request, action, call.obj, form, error)
+    outcome = action.outcome(result) if action.outcome else Outcome(action.done)
+    if action.parent is not None:
+        messages.add_message(request, getattr(messages, outcome.level.upper()), outcome.text)
+        return HttpResponseRedirect(admin_url(action.parent(call.obj)))
     obj: Any = result if call.obj._state.adding else call.obj
     address = model_admin.timeline_url(obj)
-    outcome = action.outcome(result) if action.outcome else Outcome(action.done)
     text = format_html('{} <a class="ch-link" href="{}">See the timeline</a>', outcome.text, address)
     messages.add_message(request, getattr(messages, outcome.level.upper()), text)
     return HttpResponseRedirect(admin_url(obj))

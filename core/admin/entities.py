@@ -24,6 +24,7 @@ from unfold.decorators import display
 
 from core.actor import Actor
 from core.admin.actions import CommandAction, offered, run_command_view
+from core.admin.additions import added_commands, added_sections
 from core.admin.html import NOTHING, identifier, link, moment
 from core.admin.lists import BoundedPaginator, found_by
 from core.admin.parts import Empty, Fact, Figure, Section
@@ -235,7 +236,7 @@ class EntityAdmin(ModelAdmin):
             self.object_template,
             figures=self.get_figures(request, obj),
             facts=self.get_facts(obj),
-            sections=self.get_sections(request, obj),
+            sections=[*self.get_sections(request, obj), *added_sections(obj)],
             has_timeline=self.has_timeline,
             names_subjects=len(subjects) > 1,
             timeline=entries[:ENTRIES_ON_PAGE],
@@ -288,7 +289,7 @@ class EntityAdmin(ModelAdmin):
                 "states": [] if obj._state.adding else list(self.get_states(obj)),
                 "public_id": "" if obj._state.adding else getattr(obj, "public_id", ""),
                 "object_url": self.way_back(obj),
-                "commands": self.offered_commands(self.commands, obj, actor),
+                "commands": self.offered_commands(self.all_commands, obj, actor),
                 **context,
             },
         )
@@ -302,6 +303,11 @@ class EntityAdmin(ModelAdmin):
         return obj
 
     # Commands
+
+    @property
+    def all_commands(self) -> list[CommandAction[Any]]:
+        """The commands of an object's page: its own, and those that other apps add."""
+        return [*self.commands, *added_commands(self.model)]
 
     def offered_commands(
         self, commands: Sequence[CommandAction[Any]], obj: Any, actor: Actor
@@ -331,7 +337,7 @@ class EntityAdmin(ModelAdmin):
 
     def command_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
         obj = self._found(request, object_id)
-        action = next((action for action in self.commands if action.name == name), None)
+        action = next((action for action in self.all_commands if action.name == name), None)
         if action is None:
             raise Http404("There is no such command.")
         return run_command_view(self, request, obj, action)

@@ -12,6 +12,8 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from accounts.admin.team_commands import OF_ORGANIZATION
+from accounts.admin.teams import sections_of
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
 from accounts.services import api_keys, invitations, sessions, staff, users
 from accounts.states import EndedReason, InvitationStatus
@@ -102,7 +104,7 @@ REVOKE_KEY: CommandAction[ApiKey] = CommandAction(
     "accounts.api_key.manage",
     lambda call: api_keys.revoke(actor=call.actor, api_key=call.obj, now=call.now),
     is_offered=lambda key: key.is_live(clock.now()),
-    preview=lambda call: (Effect("Opens", ", ".join(call.obj.scopes), "nothing"),),
+    preview=lambda call: (Effect("Opens", _opens(call.obj), "nothing"),),
     text="Shuts the key at once; the programs that use it stop working.",
     done="The key was revoked.",
     icon="key_off",
@@ -172,6 +174,7 @@ class OrganizationAdmin(EntityAdmin):
     search_by = ("^name", "slug")
     search_help_text = "Name, slug or id"
     facts = ("name", "slug", "billing_email", "created_at")
+    commands = OF_ORGANIZATION
     empty = Empty("No organisations yet", "People make them by the API.", icon="domain")
 
     def get_figures(self, request: HttpRequest, obj: Organization) -> Sequence[Figure]:
@@ -181,7 +184,7 @@ class OrganizationAdmin(EntityAdmin):
     def get_sections(self, request: HttpRequest, obj: Organization) -> Sequence[Section]:
         members = obj.memberships.select_related("user").order_by("-id")[:SHOWN]
         invited = obj.invitations.order_by("-id")[:SHOWN]
-        keys = obj.api_keys.order_by("-id")[:SHOWN]
+        keys = obj.api_keys.select_related("service_account").order_by("-id")[:SHOWN]
         return [
             Section(
                 "Members",
@@ -205,11 +208,12 @@ class OrganizationAdmin(EntityAdmin):
             Section(
                 "API keys",
                 ("Name", "Scopes", "State", "Last used"),
-                [(link(one), ", ".join(one.scopes), _key_state(one), moment(one.last_used_at)) for one in keys],
+                [(link(one), _opens(one), _key_state(one), moment(one.last_used_at)) for one in keys],
                 list_url(ApiKey, f"organization__id__exact={obj.pk}"),
                 "No program has a key.",
                 "key",
             ),
+            *sections_of(obj),
         ]
 
 
@@ -256,8 +260,18 @@ class SessionAdmin(EntityAdmin):
 @admin.register(ApiKey)
 class ApiKeyAdmin(EntityAdmin):
     list_display = ("name", "organization", "standing", "expires_at", "last_used_at", "identifier")
-    related = ("organization", "created_by")
-    facts = ("name", "organization", "lookup", "scopes", "expires_at", "last_used_at", "revoked_at", "created_by")
+    related = ("organization", "created_by", "service_account")
+    facts = (
+        "name",
+        "organization",
+        "service_account",
+        "lookup",
+        "scopes",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+        "created_by",
+    )
     commands = (REVOKE_KEY,)
     empty = Empty("No API keys yet", "Organisations make them by the API.", icon="key")
 
@@ -271,3 +285,8 @@ class ApiKeyAdmin(EntityAdmin):
 
 def _key_state(key: ApiKey) -> object:
     return state("active" if key.is_live(clock.now()) else "revoked" if key.revoked_at else "expired")
+
+
+def _opens(key: ApiKey) -> object:
+    """What a key lets in to: its scopes, or what a service account may."""
+    return link(key.service_account) if key.service_account is not None else ", ".join(key.scopes)

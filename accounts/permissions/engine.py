@@ -107,6 +107,10 @@ class Engine:
     always_given: tuple[Tuple, ...] = ()  # brought along with every question: what if these were written?
     _compiled: dict[str, conditions.Compiled] = field(default_factory=dict)
 
+    def giving(self, given: Sequence[Tuple]) -> Engine:
+        """Return an engine that brings these tuples along with every question."""
+        return replace(self, always_given=tuple(given))
+
     # questions
 
     def check(

@@ -1,7 +1,8 @@
 """Tests of models, written as OpenFGA's command line writes them (`*.fga.yaml` store files) or as OpenFGA's own
 conformance tests are (tests with stages, their assertions with error codes).
 
-Each test is asked in a store of its own that is rolled back. Files that a store file names are read from its folder.
+Each test is asked in a store of its own that is rolled back, or removed. Files that a store file names are read from
+its folder.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any, TypeAlias
 import yaml
 from django.db import transaction
 
-from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Refused
 from accounts.permissions.language import Faulty, Model, combine, parse
 from accounts.permissions.language.modules import MANIFEST, files_of
-from accounts.permissions.models import PermissionStore
+from accounts.permissions.providers.base import Engine, Provider
+from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Tuple
 from core.ids import new_id
 
@@ -99,32 +100,44 @@ def read(path: Path) -> list[Test]:
         raise UnreadableFile(f"{path}: not of the shape of a test file ({error!r}).") from error
 
 
-def run(test: Test, *, is_given: bool = False) -> Result:
-    """Ask all questions of a test. With `is_given` tuples are not stored but brought along with each question."""
+def run(test: Test, *, is_given: bool = False, provider: Provider | None = None) -> Result:
+    """Ask all questions of a test, of our engine or of another provider. With `is_given` tuples are not stored but
+    brought along with each question. The store is removed again."""
+    name = f"test {new_id()}"
+    if provider is None:
+        with transaction.atomic():
+            found = _run(test, name, LocalProvider(), is_given)
+            transaction.set_rollback(True)
+        return found
+    try:
+        return _run(test, name, provider, is_given)
+    finally:
+        provider.remove(name)
+
+
+def _run(test: Test, name: str, provider: Provider, is_given: bool) -> Result:
     result = Result(0, [])
-    with transaction.atomic():
-        store = PermissionStore.objects.create(name=f"test {new_id()}")
-        engine: Engine | None = None
-        tuples: list[Tuple] = []
-        for number, stage in enumerate(test.stages, 1):
-            try:
-                if stage.model is not None:
-                    engine = save_model(store, stage.model)
-                assert engine is not None
-                tuples.extend(stage.tuples)
-                if not is_given:
-                    engine.write(stage.tuples)
-            except (Faulty, Refused) as error:
-                result.failures.append(Failure(test.file, test.name, number, "set-up", "no fault", str(error)))
-                break
-            engine.always_given = tuple(filter(engine.allows, tuples)) if is_given else ()  # what is stale is ignored
-            for question in stage.questions:
-                result.asked += 1
-                got = _answer(question, engine)
-                if got != question.expected:
-                    texts = (_shown(question.expected), _shown(got))
-                    result.failures.append(Failure(test.file, test.name, number, question.text, *texts))
-        transaction.set_rollback(True)
+    engine: Engine | None = None
+    tuples: list[Tuple] = []
+    for number, stage in enumerate(test.stages, 1):
+        try:
+            if stage.model is not None:
+                engine = provider.save_model(name, stage.model)
+            assert engine is not None
+            tuples.extend(stage.tuples)
+            if not is_given:
+                engine.write(stage.tuples)
+        except (Faulty, Refused) as error:
+            result.failures.append(Failure(test.file, test.name, number, "set-up", "no fault", str(error)))
+            break
+        given = tuple(filter(engine.allows, tuples)) if is_given else ()  # what is stale is ignored
+        asked = engine.giving(given)
+        for question in stage.questions:
+            result.asked += 1
+            got = _answer(question, asked)
+            if got != question.expected:
+                texts = (_shown(question.expected), _shown(got))
+                result.failures.append(Failure(test.file, test.name, number, question.text, *texts))
     return result
 
 

@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from project.bootstrap import openfga
-
 MOST_WORKERS = 4
 SERVICES = {"openfga"}
 OPENFGA_MISSING = "COUNTINGHOUSE_OPENFGA_MISSING"
@@ -62,6 +60,8 @@ def _services(arguments: list[str]) -> tuple[set[str], list[str]]:
 
 def _bring_openfga() -> None:
     """Tell the tests where the server's program is, or why there is none."""
+    from project.bootstrap import openfga  # a program of its own too, which must not be loaded before it runs
+
     try:
         os.environ[openfga.NAMED_BY] = str(openfga.find_or_build())
     except openfga.NoServer as fault:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from project.bootstrap import packages, testing
+from project.bootstrap import openfga, packages, testing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -101,3 +101,65 @@ def test_finds_a_test_named_from_another_folder(tmp_path: Path, monkeypatch) -> 
     assert testing._from_root("test_it.py::test_a", ROOT) == f"{tmp_path}/test_it.py::test_a"
     assert testing._from_root("-q", ROOT) == "-q"
     assert testing._from_root("word", ROOT) == "word"
+
+
+# --- the OpenFGA server ---
+
+
+def program(folder: Path, name: str, text: str = "") -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine on which nothing is installed."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.delenv(openfga.NAMED_BY, raising=False)
+    monkeypatch.delenv("GOPATH", raising=False)
+    for name, value in {"PATH": "bin", "HOME": "home", "XDG_CACHE_HOME": "cache"}.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    return tmp_path
+
+
+def test_finds_openfga_where_it_is_named_on_the_path_and_where_go_puts_it(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert openfga.find() is None
+    (bare / "home" / "go" / "bin").mkdir(parents=True)
+    by_go = program(bare / "home" / "go" / "bin", "openfga")
+    assert openfga.find() == by_go
+    on_path = program(bare / "bin", "openfga")
+    assert openfga.find() == on_path
+    named = program(bare, "another")
+    monkeypatch.setenv(openfga.NAMED_BY, str(named))
+    assert openfga.find_or_build() == named
+    monkeypatch.setenv(openfga.NAMED_BY, str(bare / "nowhere"))
+    with pytest.raises(openfga.NoServer, match="which is no program"):
+        openfga.find_or_build()
+
+
+def test_builds_openfga_once(bare: Path) -> None:
+    text = f'echo "$@" >> {bare}/built; printf "#!/bin/sh\\n" > "$GOBIN/openfga"; /bin/chmod +x "$GOBIN/openfga"'
+    program(bare / "bin", "go", text)
+    found = openfga.find_or_build()
+    assert found == openfga.find_or_build() == bare / "cache" / "countinghouse" / "openfga-v1.22.1" / "openfga"
+    assert (bare / "built").read_text() == f"install {openfga.PACKAGE}@{openfga.VERSION}\n"
+
+
+def test_says_in_one_line_why_openfga_cannot_be_built(bare: Path) -> None:
+    program(bare / "bin", "go", "echo 'dial tcp: no route to host' >&2; exit 1")
+    with pytest.raises(openfga.NoServer, match=r"failed: dial tcp: no route to host$") as caught:
+        openfga.find_or_build()
+    assert "\n" not in str(caught.value)
+    assert not list((bare / "cache" / "countinghouse" / "openfga-v1.22.1").glob("build-*"))
+
+
+def test_takes_services_and_leaves_the_rest_to_pytest() -> None:
+    assert testing._services(["--services", "openfga", "-x"]) == ({"openfga"}, ["-x"])
+    assert testing._services(["tests/core", "--services=openfga"]) == ({"openfga"}, ["tests/core"])
+    assert testing._services(["tests/core"]) == (set(), ["tests/core"])
+    with pytest.raises(SystemExit, match="--services takes openfga"):
+        testing._services(["--services", "oracle"])

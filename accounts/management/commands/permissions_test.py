@@ -9,28 +9,40 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.permissions import testing
+from accounts.permissions import providers, testing
 from accounts.permissions.language import Faulty
+from core.errors import AppError
 
 
 class Command(BaseCommand):
     help = (
         "Run tests of permission models: OpenFGA's store files (*.fga.yaml) and conformance tests. Nothing is kept. "
-        "Exit code 0: all answers are right; 1: some are not; 2: a file cannot be read."
+        "Exit code 0: all answers are right; 1: some are not; 2: a file cannot be read, or the server not be asked."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="Test files.")
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
         parser.add_argument(
+            "--provider",
+            choices=(providers.LOCAL, providers.OPENFGA),
+            default=settings.PERMISSIONS_PROVIDER,
+            help="Who is asked: our engine, or the server at OPENFGA_URL (PERMISSIONS_PROVIDER).",
+        )
+        parser.add_argument(
             "--contextual", action="store_true", help="Store no tuples: bring them along with each question."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tests, unreadable = read(options["files"])
-        results = [testing.run(test, is_given=options["contextual"]) for test in tests]
+        try:
+            provider = providers.server() if options["provider"] == providers.OPENFGA else None
+            results = [testing.run(test, is_given=options["contextual"], provider=provider) for test in tests]
+        except AppError as fault:
+            raise CommandError(fault.detail, returncode=2) from fault
         failures = [failure for result in results for failure in result.failures]
         asked = sum(result.asked for result in results)
         failed = sum(1 for result in results if result.failures)

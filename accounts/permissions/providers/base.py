@@ -39,6 +39,9 @@ class Engine(Protocol):
     @property
     def model(self) -> Model: ...
 
+    def giving(self, given: Sequence[Tuple]) -> Engine:
+        """Return an engine that brings these tuples along with every question."""
+
     def check(
         self, subject: str, relation: str, target: str, given: Given = (), context: Mapping[str, Any] = {}
     ) -> bool:

@@ -55,6 +55,10 @@ class CarriedEngine:
     def model(self) -> Model:
         return self.local.model
 
+    def giving(self, given: Sequence[Tuple]) -> CarriedEngine:
+        """Return an engine that brings these tuples along with every question."""
+        return CarriedEngine(self.local.giving(given), self.server.giving(given))
+
     def check(
         self, subject: str, relation: str, target: str, given: Given = (), context: Mapping[str, Any] = {}
     ) -> bool:

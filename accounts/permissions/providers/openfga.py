@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.conf import settings
@@ -37,6 +37,11 @@ class ServerEngine:
     store_id: str
     model_id: str
     model: Model
+    always_given: tuple[Tuple, ...] = ()
+
+    def giving(self, given: Sequence[Tuple]) -> ServerEngine:
+        """Return an engine that brings these tuples along with every question."""
+        return replace(self, always_given=tuple(given))
 
     # questions
 
@@ -230,7 +235,7 @@ class ServerEngine:
     # what all of them need
 
     def _brought(self, given: Given, context: Mapping[str, Any]) -> dict[str, Any]:
-        brought = [one if isinstance(one, Tuple) else Tuple.parse(one) for one in given]
+        brought = [*self.always_given, *(one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)]
         for one in brought:
             tuples.check(self.model, one, Code.INVALID_TUPLE)
         found: dict[str, Any] = {"authorization_model_id": self.model_id}

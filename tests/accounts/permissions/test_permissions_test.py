@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.permissions import testing
+from accounts.permissions import providers, testing
 from accounts.permissions.models import PermissionStore, RelationTuple
-from tests.support.processes import ROOT
+from tests.support.openfga import OpenFGA
+from tests.support.processes import ROOT, free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -183,3 +184,31 @@ def test_answers_as_openfga_does(is_given: bool) -> None:
     ]
     assert [str(failure) for result in results for failure in result.failures] == []
     assert sum(result.asked for result in results) > 1_000
+
+
+@pytest.mark.skipif(not CONFORMANCE, reason="COUNTINGHOUSE_OPENFGA_TESTS names no folder with OpenFGA's own tests")
+@pytest.mark.parametrize("mode", [[], ["--contextual"]], ids=["stored", "contextual"])
+def test_lets_a_server_answer_openfgas_own_tests(openfga: OpenFGA, settings: Any, mode: list[str]) -> None:
+    settings.OPENFGA_URL = openfga.address
+    files = sorted(map(str, Path(CONFORMANCE).glob("*.yaml")))
+    code, output = run("--provider", "openfga", *files, *mode)
+    assert output.endswith("questions, 0 failures.\n")
+    assert code == 0
+
+
+def test_lets_the_chosen_provider_answer(openfga: OpenFGA, settings: Any, folder: Path) -> None:
+    settings.PERMISSIONS_PROVIDER, settings.OPENFGA_URL = "openfga", openfga.address
+    assert run(str(DATA / "documents.fga.yaml")) == (0, "2 of 2 tests passed, 8 questions, 0 failures.\n")
+    stores = providers.server().server.get("list_stores", "/stores", page_size=100)["stores"]
+    assert not [one for one in stores if one["name"].startswith("test 0")], "nothing is kept"
+    file = folder / "documents.fga.yaml"
+    file.write_text(file.read_text().replace("can_view: true", "can_view: false"))
+    assert run(str(file))[0] == 1
+    assert run(str(file), "--provider", "local")[0] == 1
+
+
+def test_says_that_the_server_does_not_answer(settings: Any) -> None:
+    settings.OPENFGA_URL = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(CommandError) as caught:
+        run(str(DATA / "documents.fga.yaml"), "--provider", "openfga")
+    assert caught.value.returncode == 2

@@ -13,12 +13,12 @@ from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Tuple
+from accounts.services.permission_models import STORE
 from core.access import allows, require
 from core.actor import Actor, ActorType
 from core.api.views import APIView
 from core.errors import Forbidden, InvalidInput
 
-STORE = "countinghouse"  # the store of the product itself
 _LARGEST = 2**63 - 1
 _SUBJECTS: Mapping[ActorType, str] = {
     ActorType.USER: "user",
@@ -28,10 +28,10 @@ _SUBJECTS: Mapping[ActorType, str] = {
 }
 
 
-def engine(model_id: UUID | None = None) -> Engine:
+def engine(model_id: UUID | None = None, pointer: str = "/model_id") -> Engine:
     """Return the engine that answers: by the product's newest model, or by an older one. Raises the error 404 for one
     that there is not."""
-    with problems.told("/model_id"):
+    with problems.told(pointer):
         if model_id is not None and model_id.int > _LARGEST:
             raise Refused(Code.MODEL_NOT_FOUND, "There is no such permission model.")
         return LocalProvider().open(STORE, str(model_id.int) if model_id is not None else "")

@@ -9,6 +9,7 @@ from typing import Any
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
+from accounts.permissions.models import PermissionModel
 from accounts.services import api_keys, custom_roles, invitations, memberships, service_accounts, shares, teams
 from ai.services import questions
 from audit.models import Event
@@ -35,7 +36,7 @@ class Company:
 
     organization: Organization
     owner: User
-    rows: Mapping[str, Entity | Event]
+    rows: Mapping[str, Entity | Event | PermissionModel]
 
     @property
     def ids(self) -> dict[str, str]:
@@ -84,6 +85,7 @@ def company(organization: Organization, owner: User, entity: BillingEntity) -> C
             "jobs": jobs.enqueue("accounts.send_mail", {"private": "payload"}, actor=actor),
             "notifications": told(owner),
             **webhooks_of(organization, actor),
+            "models": PermissionModel.objects.latest("pk"),
             "events": Event.objects.filter(subject_id=organization.pk).earliest("id"),
         },
     )
@@ -155,6 +157,9 @@ def with_role(organization: Organization, role: Role) -> User:
     return person
 
 
+SMALL_MODEL = "model\n  schema 1.1\n\ntype user\n"
+
+
 def may_i(those: Mapping[str, str]) -> dict[str, str]:
     """A question to the permission engine."""
     return {"relation": "member", "object": f"organization:{those['organization']}"}
@@ -197,6 +202,9 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "permissions_explain": lambda those: {"user": "user:ann", **may_i(those)},
     "permissions_list_objects": lambda those: {"relation": "member", "type": "organization"},
     "permissions_list_users": lambda those: may_i(those),
+    "permissions_models_create": lambda those: {"text": SMALL_MODEL},
+    "permissions_models_diff": lambda those: {"after": {"text": SMALL_MODEL}},
+    "permissions_models_validate": lambda those: {"text": SMALL_MODEL},
     "permissions_organizations_users_bulk": lambda those: {
         "operation": "grant",
         "role": "viewer",

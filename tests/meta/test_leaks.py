@@ -323,7 +323,19 @@ HOLDERS: dict[str, frozenset[str]] = {
     "permissions_organizations_users_bulk": _ADMINS,
     **{
         f"permissions_{name}": STAFF
-        for name in ("tuples_list", "tuples_write", "changes_list", "expand", "explain", "list_users")
+        for name in (
+            "models_list",
+            "models_create",
+            "models_retrieve",
+            "models_validate",
+            "models_diff",
+            "tuples_list",
+            "tuples_write",
+            "changes_list",
+            "expand",
+            "explain",
+            "list_users",
+        )
     },
     **{
         f"webhooks_endpoints_{verb}": _ADMINS

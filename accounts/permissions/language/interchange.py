@@ -60,7 +60,7 @@ def _type_to_json(definition: TypeDefinition) -> dict[str, Any]:
         metadata["relations"] = {name: _relation_metadata(found) for name, found in definition.relations.items()}
     if definition.module:
         metadata["module"] = definition.module
-    relations = {name: _rewrite_to_json(found.rewrite) for name, found in definition.relations.items()}
+    relations = {name: rewrite_to_json(found.rewrite) for name, found in definition.relations.items()}
     return {"type": definition.name, "relations": relations, "metadata": metadata or None}
 
 
@@ -78,7 +78,8 @@ def _restriction_to_json(restriction: Restriction) -> dict[str, Any]:
     return found | {"condition": restriction.condition} if restriction.condition else found
 
 
-def _rewrite_to_json(rewrite: Rewrite) -> dict[str, Any]:
+def rewrite_to_json(rewrite: Rewrite) -> dict[str, Any]:
+    """Return what a relation is made of, as OpenFGA's JSON writes it."""
     match rewrite:
         case This():
             return {"this": {}}
@@ -87,11 +88,11 @@ def _rewrite_to_json(rewrite: Rewrite) -> dict[str, Any]:
         case FromTupleset(relation, tupleset):
             return {"tupleToUserset": {"computedUserset": {"relation": relation}, "tupleset": {"relation": tupleset}}}
         case Union(children):
-            return {"union": {"child": [_rewrite_to_json(child) for child in children]}}
+            return {"union": {"child": [rewrite_to_json(child) for child in children]}}
         case Intersection(children):
-            return {"intersection": {"child": [_rewrite_to_json(child) for child in children]}}
+            return {"intersection": {"child": [rewrite_to_json(child) for child in children]}}
         case Exclusion(base, subtract):
-            return {"difference": {"base": _rewrite_to_json(base), "subtract": _rewrite_to_json(subtract)}}
+            return {"difference": {"base": rewrite_to_json(base), "subtract": rewrite_to_json(subtract)}}
 
 
 def _condition_to_json(condition: Condition) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def to_dsl(model: Model) -> str:
     """Return the text of a model. Raises ValueError for what the language cannot say though JSON can: a list of types
     that is not the first operand."""
     parts = [f"model\n  schema {model.schema_version}", *map(_type, model.types.values())]
-    parts += [_condition(model.conditions[name]) for name in sorted(model.conditions)]
+    parts += [condition_to_dsl(model.conditions[name]) for name in sorted(model.conditions)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -30,11 +30,14 @@ def _type(definition: TypeDefinition) -> str:
     lines = [f"type {definition.name}"]
     if definition.relations:
         lines.append("  relations")
-        lines += [f"    define {relation.name}: {_relation(relation)}" for relation in definition.relations.values()]
+        lines += [
+            f"    define {relation.name}: {relation_to_dsl(relation)}" for relation in definition.relations.values()
+        ]
     return "\n".join(lines)
 
 
-def _relation(relation: Relation) -> str:
+def relation_to_dsl(relation: Relation) -> str:
+    """Return what stands behind `define name:`. Raises ValueError as `to_dsl` does."""
     return _text(relation.rewrite, relation, is_first=True, is_outer=True)
 
 
@@ -53,6 +56,7 @@ def _text(rewrite: Rewrite, relation: Relation, *, is_first: bool, is_outer: boo
     return inner if is_outer else f"({inner})"
 
 
-def _condition(condition: Condition) -> str:
+def condition_to_dsl(condition: Condition) -> str:
+    """Return a condition as it stands in a model."""
     parameters = ", ".join(f"{name}: {condition.parameters[name]}" for name in sorted(condition.parameters))
     return f"condition {condition.name}({parameters}) {{\n  {condition.expression}\n}}"

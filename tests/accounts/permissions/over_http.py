@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from accounts.api.permission_questions import STORE
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.language import parse
 from accounts.permissions.models import PermissionStore
+from accounts.services.permission_models import STORE
 
 PERMISSIONS = "/api/v1/permissions"
 

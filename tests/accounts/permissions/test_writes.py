@@ -250,3 +250,53 @@ def test_lets_eight_delete_the_same_200_at_once(committed_engine: Engine) -> Non
     assert sum(outcomes.count(Outcome.REMOVED) for outcomes in found) == 200
     assert RelationChange.objects.filter(operation="delete").count() == 200
     assert not RelationTuple.objects.exists()
+
+
+def test_lets_one_of_eight_write_where_a_duplicate_is_an_error(committed_engine: Engine) -> None:
+    many = [viewer(f"user:{number}") for number in range(200)]
+
+    def work(number: int) -> list[Any]:
+        found: list[Any] = []
+        for start in range(0, 200, 50):
+            try:
+                found.append(committed_engine.write(many[start : start + 50], "error"))
+            except Refused as refused:
+                found.append(refused.code)
+        return found
+
+    found = at_once(8, work)
+    assert [one for one in found if isinstance(one, Exception)] == []
+    for batch in zip(*found, strict=True):  # each of four batches has one who wrote it
+        assert sorted(map(str, batch)) == sorted(map(str, [[Outcome.CREATED] * 50, *[Code.WRITE_FAILED] * 7]))
+    assert RelationTuple.objects.count() == RelationChange.objects.count() == 200
+
+
+def test_lets_one_of_eight_delete_where_a_missing_one_is_an_error(committed_engine: Engine) -> None:
+    many = [viewer(f"user:{number}") for number in range(200)]
+    committed_engine.write(many)
+    found = at_once(8, lambda number: committed_engine.delete(many, "error"))
+    assert [one for one in found if isinstance(one, list)] == [[Outcome.REMOVED] * 200]
+    assert [one.code for one in found if isinstance(one, Refused)] == [Code.WRITE_FAILED] * 7
+    assert RelationChange.objects.filter(operation="delete").count() == 200
+
+
+@pytest.mark.parametrize("mode", ["ignore", "replace"])
+def test_lets_four_write_what_four_delete(committed_engine: Engine, mode: Any) -> None:
+    """In whatever order: nobody waits for somebody who waits for them, and the log tells what there is."""
+    many = [viewer(f"user:{number}") for number in range(60)]
+
+    def work(number: int) -> None:
+        for turn in range(10):
+            turned = many[::-1] if number % 3 else many
+            if number % 2 == 0:
+                committed_engine.delete([*turned, ANN])
+            elif mode == "replace":
+                committed_engine.write([*turned, ANN_AT_ONE if turn % 2 else ANN_AT_NOON], mode)
+            else:
+                committed_engine.write([ANN, *turned], mode)
+
+    assert at_once(8, work) == [None] * 8
+    told: set[str] = set()
+    for change in RelationChange.objects.order_by("id"):
+        (told.add if change.operation == "write" else told.discard)(change.subject_id)
+    assert told == set(RelationTuple.objects.values_list("subject_id", flat=True))

@@ -34,7 +34,8 @@ from core.errors import AppError
 from core.relay import HeldLease, duty
 
 if TYPE_CHECKING:  # the client behind it is slow to import
-    from accounts.permissions.providers.openfga import OpenFGAProvider, ServerEngine
+    from accounts.permissions.providers.openfga import OpenFGAProvider
+    from accounts.permissions.providers.openfga_engine import ServerEngine
 
 STORE: Final = "countinghouse"
 BATCH: Final = 500

@@ -14,7 +14,7 @@ from accounts.permissions.tuples import Tuple
 from accounts.permissions.writes import Key
 
 if TYPE_CHECKING:  # the client behind it is slow to import
-    from accounts.permissions.providers.openfga import ServerEngine
+    from accounts.permissions.providers.openfga_engine import ServerEngine
 
 _LOOKS: Final = 3
 _BATCH: Final = 2000

@@ -343,6 +343,67 @@ def test_writes_all_or_none_up_to_a_hundred_and_ours_beyond(provider: Provider, 
     assert len(left) == (0 if provider.name == "local" else 100), "a server takes a hundred in one transaction"
 
 
+def test_reads_tuples_by_what_is_asked_for(engine: Engine) -> None:
+    engine.write([
+        t("document:1#owner@user:ann"),
+        t("document:1#shared@user:bob", "older_than", limit=18),
+        t("document:2#owner@user:ann"),
+        t("group:eng#member@user:ann"),
+    ])  # fmt: skip
+
+    def found(**asked: Any) -> list[str]:
+        return sorted(str(one.tuple) for one in engine.read(**asked).items)
+
+    assert len(found()) == 4
+    assert found(object_type="document", object_id="1", relation="owner") == ["document:1#owner@user:ann"]
+    assert found(object_type="document", object_id="1", subject="user:bob") == [
+        "document:1#shared@user:bob with older_than"
+    ]
+    assert found(object_type="document", subject="user:ann") == [
+        "document:1#owner@user:ann",
+        "document:2#owner@user:ann",
+    ]
+    assert found(relation="member") == found(object_type="group") == ["group:eng#member@user:ann"]
+    assert found(condition="older_than") == ["document:1#shared@user:bob with older_than"]
+    assert found(object_type="document", object_id="9") == []
+
+
+def test_reads_all_tuples_page_by_page(engine: Engine) -> None:
+    written = [t(f"document:{number}#owner@user:ann") for number in range(130)]
+    engine.write(written)
+    found, after = [], None
+    while True:
+        page = engine.read(limit=50, after=after)
+        assert len(page.items) <= 50
+        found += [str(one.tuple) for one in page.items]
+        after = page.next
+        if after is None:
+            break
+    assert sorted(found) == sorted(map(str, written))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tells_what_changed_in_its_order_and_once(engine: Engine) -> None:
+    ann, bob = t("document:1#owner@user:ann"), t("document:1#shared@user:bob", "older_than", limit=18)
+    engine.write([ann])
+    engine.write([ann])
+    engine.write([bob])
+    engine.delete([ann, t("document:1#owner@user:nobody")])
+    engine.write([t("group:eng#member@user:ann")])
+    page = engine.changes()
+    assert [(one.operation, str(one.tuple)) for one in page.items] == [
+        ("write", str(ann)),
+        ("write", str(bob)),
+        ("delete", str(ann)),
+        ("write", "group:eng#member@user:ann"),
+    ]
+    assert page.items[1].tuple.context == {"limit": 18}
+    assert engine.changes(after=page.next).items == ()
+    first = engine.changes(limit=3)
+    assert [one.operation for one in engine.changes(after=first.next).items] == ["write"]
+    assert [str(one.tuple.object) for one in engine.changes(of_type="group").items] == ["group:eng"]
+
+
 # --- refusals ---
 
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+from accounts.permissions.changes import Changes
 from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Model
 from accounts.permissions.pages import Page
+from accounts.permissions.reading import Stock
 from accounts.permissions.tuples import Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 from core.errors import ProviderRejected
@@ -106,6 +108,29 @@ class Engine(Protocol):
 
     def delete(self, deleted: Sequence[Tuple], on_missing: OnMissing = "ignore") -> list[Outcome]:
         """Delete tuples; return what became of each, in their order."""
+
+    def read(
+        self,
+        *,
+        object_type: str | None = None,
+        object_id: str | None = None,
+        relation: str | None = None,
+        subject: str | None = None,
+        condition: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Stock:
+        """Return stored tuples that match all that is given, `limit` at most, after the cursor `after`."""
+
+    def changes(
+        self,
+        *,
+        of_type: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+        start_time: datetime | None = None,
+    ) -> Changes:
+        """Return what changed, the oldest first, after the cursor `after`."""
 
     def allows(self, one: Tuple) -> bool:
         """Whether the model allows a tuple; one that it does not allow is stale, and ignored."""

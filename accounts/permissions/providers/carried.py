@@ -29,7 +29,8 @@ from accounts.permissions.models import OpenFGACopy
 from accounts.permissions.pages import Page
 from accounts.permissions.providers.base import Given, Health, ListCutOff, SavedModel
 from accounts.permissions.providers.local import LocalProvider
-from accounts.permissions.providers.openfga import OpenFGAProvider, ServerEngine
+from accounts.permissions.providers.openfga import OpenFGAProvider
+from accounts.permissions.providers.openfga_engine import ServerEngine
 from accounts.permissions.tuples import Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 from core import clock

@@ -19,7 +19,7 @@ from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.language import parse
 from accounts.permissions.models import OpenFGACopy, PermissionStore, RelationTuple
 from accounts.permissions.providers.carried import CarriedEngine, _rests_until
-from accounts.permissions.providers.openfga import ServerEngine
+from accounts.permissions.providers.openfga_engine import ServerEngine
 from accounts.permissions.tuples import Tuple
 from core import clock, health, redis
 from core.ids import new_id

@@ -24,10 +24,8 @@ from accounts.selectors import shareable
 from core.admin import Empty, EntityAdmin, Section
 from core.admin.additions import Addition, additions
 from core.admin.html import NOTHING, link, list_url, moment, state
-from core.events import type_of
 from core.exports.columns import Kind, exports_as
 from core.models import Entity
-from core.models.base import entities_by_type
 
 SHOWN = 10
 
@@ -207,7 +205,7 @@ class ShareAdmin(EntityAdmin):
     @exports_as(Kind.LINK)
     @display(description="What")
     def shared(self, obj: Share) -> object:
-        model: Any = entities_by_type[obj.object_type]
+        model: Any = shareable.model_of(obj)
         return link(model(pk=obj.object_id), shareable.public_id_of(obj))
 
     @display(description="With whom")
@@ -220,7 +218,7 @@ class ShareAdmin(EntityAdmin):
 
 def _shared_with(row: Entity) -> Section:
     rows = Share.objects.select_related("user", "team", "service_account").filter(
-        object_type=type_of(row), object_id=row.pk
+        object_type=shareable.kind_of(type(row)), object_id=row.pk
     )
     return Section(
         "Shared with",

@@ -19,7 +19,6 @@ from core.api.filters import EntityFilterSet
 from core.api.requests import Request
 from core.api.viewsets import EntityViewSet, operation
 from core.errors import Forbidden, InvalidInput
-from core.events import type_of
 from core.models.base import entities_by_prefix
 
 _MANAGE = "accounts.share.manage"
@@ -38,7 +37,7 @@ class ShareFilter(EntityFilterSet):
         except ids.MalformedId as fault:
             raise InvalidInput.at(f"?{name}", str(fault), "malformed_id") from None
         model = entities_by_prefix.get(prefix)
-        return rows.filter(object_type=type_of(model), object_id=key) if model is not None else rows.none()
+        return rows.filter(object_type=shareable.kind_of(model), object_id=key) if model is not None else rows.none()
 
 
 class ShareViewSet(EntityViewSet):

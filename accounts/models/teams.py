@@ -171,8 +171,8 @@ class RoleAssignment(Recipient, Entity):
 
 
 class Share(Recipient, Entity):
-    """That an organisation lets somebody see one row of its own. The row is named as events name it, by the type of
-    `core.events.type_of` and its key: what is shared belongs to higher floors."""
+    """That an organisation lets somebody see one row of its own. The row is named as the permission model names
+    it, by the type of its kind (`payment_method`) and its key: what is shared belongs to higher floors."""
 
     id_prefix = "shr"
 

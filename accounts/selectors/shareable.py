@@ -82,9 +82,14 @@ def find_recipient(organization: Organization, text: str, pointer: str) -> User 
 
 def public_id_of(share: Share) -> str:
     """Return the id of the row that is shared."""
-    return ids.encode(entities_by_type[share.object_type].id_prefix, share.object_id)
+    return ids.encode(model_of(share).id_prefix, share.object_id)
+
+
+def model_of(share: Share) -> type[Entity]:
+    """Return of which table the row is that is shared."""
+    return entities_by_type[share.object_type.replace("_", "")]
 
 
 def name_of(share: Share) -> str:
     """Return the row that is shared as tuples name it: `invoice:0190…`."""
-    return f"{kind_of(entities_by_type[share.object_type])}:{share.object_id}"
+    return f"{share.object_type}:{share.object_id}"

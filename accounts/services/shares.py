@@ -18,7 +18,6 @@ from core.access import permissions, require
 from core.actor import Actor, ActorType
 from core.commands import command
 from core.errors import InvalidInput
-from core.events import type_of
 from core.models import Entity
 
 VIEWER = "viewer"
@@ -39,7 +38,7 @@ def create(*, actor: Actor, row: Entity, recipient: Found) -> tuple[Share, bool]
     view = f"{row._meta.app_label}.{kind_of(type(row))}.view"
     holding.refuse_more_than_held(actor, organization, {view} & set(permissions))
     share, is_new = Share.objects.get_or_create(
-        object_type=type_of(row),
+        object_type=kind_of(type(row)),
         object_id=row.pk,
         **_column(recipient),
         defaults={

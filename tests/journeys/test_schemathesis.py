@@ -21,7 +21,7 @@ from billing.models import Payment
 from core import clock
 from tests.billing import factories
 from tests.cast import PASSWORD
-from tests.meta.company import told, webhooks_of
+from tests.meta.company import given_in, told, webhooks_of
 from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.journey]
@@ -62,6 +62,7 @@ def _make_something(organization: Any, owner: Any, person: Any) -> list[str]:
     """Return the ids of what the organisation has, and who asks, which half of the valid requests name."""
     made: list[Any] = [organization, *Membership.objects.filter(organization=organization)]
     made += webhooks_of(organization, actor_of_user(owner)).values()
+    made += [owner, *given_in(organization, actor_of_user(owner), owner).values()]
     made += [told(person) for _ in range(2)]
     asks = {"actor": actor_of_user(person), "text": "How do I refund a payment?", "now": clock.now()}
     made.append(questions.ask(**asks, operation_key="schemathesis"))

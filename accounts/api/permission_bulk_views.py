@@ -83,7 +83,7 @@ class BulkMembershipViewSet(OwnedViewSet):
         named twice; `removed`; `not_member`: they had not what was to be revoked; `unknown_user`; `rejected`."""
         data = self.input()
         if data["operation"] == Direction.GRANT and "role" not in data:
-            raise InvalidInput.at("/role", "Which role is to be granted?", "required")
+            raise InvalidInput.at("/role", "Which role is to be granted?", "needs_role")
         answers = bulk_memberships.change_many(
             actor=request.actor,
             organization=self.organization,

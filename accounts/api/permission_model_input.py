@@ -24,6 +24,8 @@ class DocumentField(serializers.JSONField):
     """A model as JSON, as it came; the language's own reader says what is wrong with it."""
 
     def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Expected a JSON object.", code="not_an_object")
         return data
 
 

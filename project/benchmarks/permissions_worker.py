@@ -80,7 +80,7 @@ def measure(times: int) -> dict[str, Any]:
         found |= _list(name, partial(_page, engine, f"user:{who}", relation))
     found |= _list("list_users", partial(engine.list_users, f"document:{OPEN}", "viewer", "user"))
     found |= _list("list_users_but_not", partial(engine.list_users, f"document:{OPEN}", "reader", "user"))
-    return found
+    return found | _writes(engine)
 
 
 def _page(engine: Engine, subject: str, relation: str) -> Sequence[str]:
@@ -130,6 +130,20 @@ def _kept(company: Company, engine: Engine, times: int) -> float:
             cache.checked(engine, f"user:{subject}", "viewer", f"document:{target}")
             took.append((time.perf_counter() - began) * 1000)
     return statistics.median(took)
+
+
+def _writes(engine: Engine) -> dict[str, float]:
+    """What one request of 10,000 tuples takes, on top of what there is."""
+    from accounts.permissions.tuples import Tuple
+
+    keys = ({"user": f"user:{number}", "relation": "viewer", "object": "document:new"} for number in range(10_000))
+    many = list(map(Tuple.parse, keys))
+    took = []
+    for work in (engine.write, engine.delete):
+        began = time.perf_counter()
+        work(many)
+        took.append((time.perf_counter() - began) * 1000)
+    return {"write_10000_ms": took[0], "delete_10000_ms": took[1]}
 
 
 def _asked(company: Company, times: int) -> tuple[list[str], list[str]]:

@@ -26,6 +26,9 @@ _LONGEST_ID = 40  # characters
 _NAME: dict[str, Any] = {"max_length": 100}
 
 
+_NO_ROLE = ("", "None")
+
+
 class AnyIdField(serializers.RegexField):
     """A public id of one of several kinds; whom it means is asked of `accounts.selectors.recipients`."""
 
@@ -162,6 +165,7 @@ class RoleAssignmentInput(InputSerializer):
 class ServiceAccountSerializer(EntitySerializer):
     id = PublicIdField(ServiceAccount, read_only=True)
     organization_id = PublicIdField(Organization, read_only=True)
+    role = serializers.ChoiceField(choices=[_NO_ROLE, *SERVICE_ROLE_CHOICES], read_only=True)
 
     class Meta:
         model = ServiceAccount
@@ -204,9 +208,19 @@ class ShareSerializer(RecipientFields, EntitySerializer):
 
 
 class ShareInput(InputSerializer):
-    object = serializers.CharField(max_length=_LONGEST_ID, help_text="The id of a row of an organisation: `inv_…`.")
+    object = serializers.RegexField(
+        rf"^[a-z]{{2,8}}_{ID_SUFFIX}$",
+        max_length=_LONGEST_ID,
+        help_text="The id of a row of an organisation: `inv_…`.",
+        error_messages={"invalid": "This is not an id."},
+    )
 
     def get_fields(self) -> dict[str, Any]:
         """`with` is a word of Python's own and can be no attribute."""
-        text = "An e-mail address, a person (`usr_…`), a team (`tem_…`) or a service account (`sva_…`)."
-        return {**super().get_fields(), "with": serializers.CharField(max_length=254, help_text=text)}
+        whom = serializers.RegexField(
+            rf"^([^@\s]+@[^@\s]+|(usr|tem|sva)_{ID_SUFFIX})$",
+            max_length=254,
+            help_text="An e-mail address, a person (`usr_…`), a team (`tem_…`) or a service account (`sva_…`).",
+            error_messages={"invalid": "This is neither an e-mail address nor an id (usr_…, tem_…, sva_…)."},
+        )
+        return {**super().get_fields(), "with": whom}

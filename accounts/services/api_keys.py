@@ -113,7 +113,7 @@ def _checked_scopes(actor: Actor, organization: Organization, scopes: Iterable[s
     if unknown:
         raise InvalidInput.at("/scopes", f"Unknown: {', '.join(unknown)}.", "unknown_scope")
     if not wanted:
-        raise InvalidInput.at("/scopes", "Name at least one scope.", "required")
+        raise InvalidInput.at("/scopes", "Name at least one scope, or a service account.", "needs_scopes")
     _refuse_more_than_held(actor, organization, wanted)
     return wanted
 

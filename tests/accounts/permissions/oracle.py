@@ -8,14 +8,51 @@ alternating fixpoint of logic programs with negation" (1993).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from accounts.permissions.compiler import Hop, Kind, Node, Program, compile_model
 from accounts.permissions.conditions import NoValue, compile_condition
-from accounts.permissions.language.model import Model
+from accounts.permissions.language import parse, to_dsl
+from accounts.permissions.language.model import (
+    Computed,
+    FromTupleset,
+    Model,
+    Relation,
+    Rewrite,
+    This,
+    Union,
+    children,
+)
 from accounts.permissions.tuples import Object, Subject, Tuple
 
 Place: TypeAlias = tuple[int, str]  # a node of the compiled model, and an object's id
+
+
+def has_entries(model: Model) -> bool:
+    """Whether somebody can have each relation: found again and again, from those who stand in a tuple themselves."""
+    relations = {(name, one.name): one for name, of in model.types.items() for one in of.relations.values()}
+    found: set[tuple[str, str]] = set()
+
+    def holds(type_name: str, relation: Relation, rewrite: Rewrite) -> bool:
+        match rewrite:
+            case This():
+                return any(not one.relation or (one.type, one.relation) in found for one in relation.restrictions)
+            case Computed(name):
+                return (type_name, name) in found
+            case FromTupleset(name, tupleset):
+                parents = model.types[type_name].relations[tupleset].restrictions
+                return any((one.type, name) in found for one in parents)
+            case Union(operands):
+                return any(holds(type_name, relation, operand) for operand in operands)
+            case _:
+                return all(holds(type_name, relation, operand) for operand in children(rewrite))
+
+    while True:
+        new = {key for key, one in relations.items() if holds(key[0], one, one.rewrite)} - found
+        if not new:
+            return len(found) == len(relations)
+        found |= new
 
 
 def steps(program: Program, tuples: Sequence[Tuple], ids: Sequence[str]) -> dict[Place, list[tuple[Place, Hop | Node]]]:
@@ -38,7 +75,7 @@ def steps(program: Program, tuples: Sequence[Tuple], ids: Sequence[str]) -> dict
 
 def has_circle(model: Model, tuples: Sequence[Tuple], ids: Sequence[str], relation: str, target: Object) -> bool:
     """Whether a question about `target` can come back to where it was."""
-    program = compile_model(model)
+    program = _compiled(to_dsl(model))
     onward = {place: [other for other, _ in rest] for place, rest in steps(program, tuples, ids).items()}
     start = (program.relations[target.type, relation], target.id)
     return any(place in _reached(onward, onward.get(place, [])) for place in _reached(onward, [start]))
@@ -60,23 +97,67 @@ def check(
     context: Mapping[str, Any],
     question: tuple[str, str, str],
 ) -> bool | None:
-    """Answer (subject, relation, object); None when a condition has no value."""
-    compiled = {name: compile_condition(condition) for name, condition in model.conditions.items()}
-    try:
-        holding = [one for one in tuples if not one.condition or compiled[one.condition].evaluate(one.context, context)]
-    except NoValue:
-        return None
-    program = compile_model(model)
-    onward = steps(program, holding, ids)
+    """Answer (subject, relation, object); None when that hangs on a condition without a value, as Kleene's logic asks:
+    such a tuple may hold or not, whatever the others with the same condition do."""
+    program = _compiled(to_dsl(model))
+    sure, possible = _holding(model, tuples, context)
     subject, target = Subject.parse(question[0]), Object.parse(question[2])
-    met = _met(program, holding, subject, ids)
+    low = (steps(program, sure, ids), _met(program, sure, subject, ids))
+    high = (steps(program, possible, ids), _met(program, possible, subject, ids))
+    place = (program.relations[target.type, question[1]], target.id)
     least: set[Place] = set()
     while True:
-        most = _least(program, onward, met, least, ids)
-        following = _least(program, onward, met, most, ids)
+        most = _least(program, *high, least, ids)
+        following = _least(program, *low, most, ids)
         if following == least:
-            return (program.relations[target.type, question[1]], target.id) in least
+            break
         least = following
+    if place in least:
+        return True
+    return None if place in most and len(possible) > len(sure) else False
+
+
+def meets_no_value(
+    model: Model,
+    tuples: Sequence[Tuple],
+    ids: Sequence[str],
+    context: Mapping[str, Any],
+    question: tuple[str, str],
+) -> bool:
+    """Whether a tuple that has no value can be met on the way from (relation, object)."""
+    program = _compiled(to_dsl(model))
+    sure, possible = _holding(model, tuples, context)
+    onward = {place: [other for other, _ in rest] for place, rest in steps(program, possible, ids).items()}
+    target = Object.parse(question[1])
+    reached = _reached(onward, [(program.relations[target.type, question[0]], target.id)])
+    open_ones = [one for one in possible if one not in sure]
+    return any(
+        (hop.node, one.object.id) in reached and _fits(hop, one)
+        for hop in program.hops
+        if hop.kind < Kind.OPERATOR
+        for one in open_ones
+    )
+
+
+@cache
+def _compiled(dsl: str) -> Program:
+    return compile_model(parse(dsl))
+
+
+def _holding(model: Model, tuples: Sequence[Tuple], context: Mapping[str, Any]) -> tuple[list[Tuple], list[Tuple]]:
+    """The tuples that hold, and those that hold or have no value."""
+    sure, possible = [], []
+    compiled = {name: compile_condition(condition) for name, condition in model.conditions.items()}
+    for one in tuples:
+        try:
+            holds = not one.condition or compiled[one.condition].evaluate(one.context, context)
+        except NoValue:
+            possible.append(one)
+            continue
+        if holds:
+            sure.append(one)
+            possible.append(one)
+    return sure, possible
 
 
 def _met(program: Program, tuples: Sequence[Tuple], subject: Subject, ids: Sequence[str]) -> set[Place]:

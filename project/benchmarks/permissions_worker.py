@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from project.benchmarks import permissions_openfga
 from project.benchmarks.permissions_data import BUSY, MODEL, OPEN, Company
 from project.benchmarks.worker import serve
 
@@ -81,6 +82,13 @@ def measure(times: int) -> dict[str, Any]:
     found |= _list("list_users", partial(engine.list_users, f"document:{OPEN}", "viewer", "user"))
     found |= _list("list_users_but_not", partial(engine.list_users, f"document:{OPEN}", "reader", "user"))
     return found | _writes(engine)
+
+
+def openfga(address: str, times: int) -> dict[str, Any]:
+    """Write the tuples of the store that was built last to an OpenFGA server, and ask it the same."""
+    company, _ = _built[-1]
+    engine = permissions_openfga.load(address, company)
+    return permissions_openfga.measure(engine, company, _asked(company, times))
 
 
 def _page(engine: Engine, subject: str, relation: str) -> Sequence[str]:
@@ -163,4 +171,4 @@ def _list(name: str, ask: Callable[[], Sequence[str]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], {"build": build, "measure": measure})
+    serve(sys.argv[1], {"build": build, "measure": measure, "openfga": openfga})

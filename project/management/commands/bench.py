@@ -38,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--rounds", type=int, default=15, help="paired rounds (15)")
         parser.add_argument("--times", type=int, default=200, help="requests of each kind in a round (200)")
         parser.add_argument("--scale", type=float, default=1.0, help="1 is 800,000 tuples (1)")
+        parser.add_argument("--without-openfga", action="store_true", help="ask no OpenFGA server beside our engine")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     def handle(self, *, rounds: int, times: int, **options: Any) -> None:
@@ -45,7 +46,9 @@ class Command(BaseCommand):
             self._show_streams(options["streams"], is_json=options["json"])
             return
         if options["what"] == "permissions":
-            self._show_permissions(options["scale"], times, is_json=options["json"])
+            self._show_permissions(
+                options["scale"], times, is_json=options["json"], with_openfga=not options["without_openfga"]
+            )
             return
         with ExitStack() as stack:
             environment = stack.enter_context(scratch_servers())
@@ -71,14 +74,18 @@ class Command(BaseCommand):
             table.add_row(name.replace("_", " "), f"{value:g}")
         Console().print(table)
 
-    def _show_permissions(self, scale: float, times: int, *, is_json: bool) -> None:
-        found = permissions.measure(scale, times, say=(lambda text: None) if is_json else self.stdout.write)
+    def _show_permissions(self, scale: float, times: int, *, is_json: bool, with_openfga: bool) -> None:
+        say = (lambda text: None) if is_json else self.stdout.write
+        found, theirs = permissions.measure(scale, times, say=say, with_openfga=with_openfga)
         if is_json:
-            self.stdout.write(json.dumps(found, indent=2))
+            self.stdout.write(json.dumps({**found, **({"openfga": theirs} if theirs else {})}, indent=2))
             return
-        table = Table("", "few tuples", "many", "growth", title="Permission engine")
+        table = Table("", "few tuples", "many", "growth", "OpenFGA, many", "OpenFGA / ours", title="Permission engine")
         for name, (few, many) in found.items():
-            table.add_row(name.replace("_", " "), f"{few:.4g}", f"{many:.4g}", f"{many / few:.2f}" if few else "")
+            growth = f"{many / few:.2f}" if few else ""
+            server = theirs.get(name)
+            beside = ("", "") if server is None else (f"{server:.4g}", f"{server / many:.1f}" if many else "")
+            table.add_row(name.replace("_", " "), f"{few:.4g}", f"{many:.4g}", growth, *beside)
         Console().print(table)
 
     def compare(

@@ -197,11 +197,15 @@ class ShareSerializer(RecipientFields, EntitySerializer):
     id = PublicIdField(Share, read_only=True)
     object = serializers.SerializerMethodField(help_text="The id of what is shared.")
     organization_id = PublicIdField(Organization, read_only=True)
+    name = serializers.SerializerMethodField(help_text="Empty for a person, who may be of another organisation.")
 
     class Meta:
         model = Share
         fields = ["id", "object", "organization_id", *RECIPIENT_FIELDS, "created_at"]
         read_only_fields = fields
+
+    def get_name(self, row: Recipient) -> str:
+        return "" if row.user else row.recipient.name
 
     def get_object(self, row: Share) -> str:
         return public_id_of(row)
@@ -220,7 +224,7 @@ class ShareInput(InputSerializer):
         whom = serializers.RegexField(
             rf"^([^@\s]+@[^@\s]+|(usr|tem|sva)_{ID_SUFFIX})$",
             max_length=254,
-            help_text="An e-mail address, a person (`usr_…`), a team (`tem_…`) or a service account (`sva_…`).",
+            help_text="An e-mail address, or a member (`usr_…`), team (`tem_…`) or service account (`sva_…`) of one's own.",
             error_messages={"invalid": "This is neither an e-mail address nor an id (usr_…, tem_…, sva_…)."},
         )
         return {**super().get_fields(), "with": whom}

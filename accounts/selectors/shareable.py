@@ -63,19 +63,16 @@ def has_organization(row: Entity) -> bool:
 
 
 def find_recipient(organization: Organization, text: str, pointer: str) -> User | Team | ServiceAccount:
-    """Return with whom something may be shared: a person by address or id, also from outside of the organisation; a
-    team or a service account of its own. Raises `InvalidInput` at `pointer`."""
-    if "@" in text:
-        person = User.objects.filter(email=UserManager.normalize_email(text), is_active=True).first()
-    elif text.startswith(f"{User.id_prefix}_"):
-        try:
-            key = ids.decode(User.id_prefix, text)
-        except ids.MalformedId as fault:
-            raise InvalidInput.at(pointer, str(fault), "malformed_id") from None
-        person = User.objects.filter(pk=key, is_active=True).first()
+    """Return with whom something may be shared: anybody by their e-mail address, which whoever shares must know;
+    people, teams and service accounts of the organisation by id too. Raises `InvalidInput` at `pointer`."""
+    if "@" not in text:
+        found = recipients.find(organization, text, pointer=pointer)
+        if not isinstance(found, User):
+            return found
+        person: User | None = found
     else:
-        return recipients.find(organization, text, pointer=pointer)
-    if person is None or not is_proven(person):
+        person = User.objects.filter(email=UserManager.normalize_email(text)).first()
+    if person is None or not person.is_active or not is_proven(person):
         raise InvalidInput.at(pointer, "There is nobody of this id or address.", "does_not_exist")
     return person
 

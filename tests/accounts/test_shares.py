@@ -56,9 +56,9 @@ def share(row: Any, recipient: Any) -> Share:
 
 
 @pytest.mark.parametrize("named", ["address", "person", "team", "service account"])
-def test_is_given_listed_and_taken_back(api, owner, invoice, friend, team, account, named):
+def test_is_given_listed_and_taken_back(api, owner, invoice, friend, team_mate, team, account, named):
     client = api(owner)
-    whom = {"address": "Fred@Example.com", "person": friend.public_id}
+    whom = {"address": "Fred@Example.com", "person": team_mate.public_id}
     whom |= {"team": team.public_id, "service account": account.public_id}
     body = {"object": invoice.public_id, "with": whom[named]}
     made = client.post(SHARES, body)
@@ -98,9 +98,18 @@ def test_is_given_listed_and_taken_back(api, owner, invoice, friend, team, accou
 def test_refuses_what_and_whom_there_is_not(api, owner, organization, invoice, friend, body, pointer):
     if body.get("object") == "org":
         body = {"object": organization.public_id}
-    reply = api(owner).post(SHARES, {"object": invoice.public_id, "with": friend.public_id, **body})
+    reply = api(owner).post(SHARES, {"object": invoice.public_id, "with": friend.email, **body})
     assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, pointer)
     assert Share.objects.count() == 0
+
+
+def test_tells_nothing_of_people_from_elsewhere(api, owner, invoice, friend):
+    """An id is no secret, and must not be turned into a name and an address."""
+    unknown = {"object": invoice.public_id, "with": "usr_01h455vb4pex5vsknk084sn02q"}
+    refused = [api(owner).post(SHARES, body).json() for body in ({**unknown, "with": friend.public_id}, unknown)]
+    assert [reply.pop("request_id") and reply for reply in refused][0] == refused[1]
+    made = api(owner).post(SHARES, {**unknown, "with": friend.email}).json()
+    assert (made["email"], made["name"]) == (friend.email, "")
 
 
 def test_is_not_with_a_team_of_the_organisation_next_door_nor_of_its_rows(

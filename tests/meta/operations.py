@@ -19,6 +19,7 @@ from tests.meta.company import BODIES, QUERIES, SUBJECTS
 
 # What bodies name that is nothing of an organisation's, or for staff only.
 NOBODYS = {"product_id", "billing_entity_id", "model_id", "contextual_tuples.object", "deletes.object"}
+NOBODYS |= {"before.model_id", "after.model_id"}
 METHODS = ("get", "post", "put", "patch", "delete")
 Ids = Mapping[str, str]
 

@@ -274,7 +274,7 @@ PLAIN = {
     "created_before", "currency", "cursor", "email", "event_type", "external_id", "include_total", "interval",
     "is_active", "is_archived", "is_detached", "is_enabled", "is_listed", "is_read", "kind", "limit", "lookup_key",
     "number", "object_type", "occurred_after", "occurred_before", "period_ends_after", "period_ends_before",
-    "product_id", "q", "reason", "relation", "request_id", "source", "start_time", "state", "status", "type", "user",
+    "product_id", "q", "reason", "relation", "request_id", "show", "source", "start_time", "state", "status", "type", "user",
 }  # fmt: skip
 
 
@@ -367,4 +367,4 @@ def kinds_named(operation: Operation, own: Mapping[str, str]) -> list[str]:
     body = str(operation.body(own))
     inside = {kind for kind, value in own.items() if value in body}
     outside = {kind_of(operation.path[: each.end()]) for each in re.finditer(r"\{\w+\}", operation.path)}
-    return sorted((inside | outside) - {"product", "billing-entities"})
+    return sorted((inside | outside) - {"product", "billing-entities", "models"})

@@ -274,7 +274,8 @@ PLAIN = {
     "created_before", "currency", "cursor", "email", "event_type", "external_id", "include_total", "interval",
     "is_active", "is_archived", "is_detached", "is_enabled", "is_listed", "is_read", "kind", "limit", "lookup_key",
     "number", "object_type", "occurred_after", "occurred_before", "period_ends_after", "period_ends_before",
-    "product_id", "q", "reason", "relation", "request_id", "show", "source", "start_time", "state", "status", "type", "user",
+    "product_id", "q", "reason", "relation", "request_id", "show",
+    "source", "start_time", "state", "status", "type", "user",
 }  # fmt: skip
 
 

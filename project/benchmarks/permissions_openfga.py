@@ -23,7 +23,7 @@ def load(address: str, company: Company) -> ServerEngine:
     from accounts.permissions.providers.openfga_http import Address, Server
     from accounts.permissions.tuples import Object, Subject, Tuple
 
-    provider = OpenFGAProvider(Server(Address(address, timeout=120)))
+    provider = OpenFGAProvider(Server(Address(address, timeout=100)))
     engine = provider.save_model(f"bench {company.documents}", parse(MODEL))
     rows = list(dict.fromkeys(company.tuples()))
     tuples = [

@@ -102,9 +102,16 @@ BUILT: dict[str, list[str]] = {
         "tests/accounts/permissions/test_http_tuples.py::test_refuses_a_body_without_its_list_or_with_one_of_other_shape",
         "tests/accounts/permissions/test_http_tuples.py::test_answers_once_and_writes_nothing_when_something_breaks",
     ],
+    "the OpenFGA address shows another's certificate": [
+        "tests/accounts/permissions/test_openfga_address.py::"
+        "test_names_the_setting_of_an_address_with_anothers_certificate",
+        "tests/accounts/permissions/test_openfga_address.py::"
+        "test_names_the_setting_of_an_address_that_speaks_something_else",
+        "tests/accounts/permissions/test_openfga_address.py::"
+        "test_asks_a_real_server_over_tls_that_its_own_authority_vouches_for",
+    ],
 }
 LATER: dict[str, str] = {
-    "the OpenFGA address shows another's certificate": "the OpenFGA provider",
     "a pipeline or index is created that exists": "the pipelines of Elasticsearch",
     "a pipeline is named that does not exist": "the pipelines of Elasticsearch",
     "a document is empty or missing": "the routes that write documents",

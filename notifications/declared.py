@@ -126,9 +126,12 @@ template(
 
 
 def _key(news: News) -> dict[str, Any]:
-    key = ApiKey.objects.filter(pk=news.event.subject_id).first()
+    key = ApiKey.objects.select_related("service_account").filter(pk=news.event.subject_id).first()
     name = key.name if key else news.find("name") or "a key"
-    return {"key": name, "scopes": ", ".join(key.scopes) if key else "", "by": _name_of(news.event.actor_id)}
+    opens = ", ".join(key.scopes) if key else ""
+    if key is not None and key.service_account is not None:
+        opens = f"what the service account {key.service_account} may"
+    return {"key": name, "scopes": opens, "by": _name_of(news.event.actor_id)}
 
 
 for _type in ("accounts.api_key.created", "accounts.api_key.revoked"):

@@ -13,14 +13,15 @@ from project.admin_badges import badges
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the menu: `model` is "app_model" of the list that it opens; `badge` names a figure of
-    `project.admin_badges`."""
+    """One line of the menu: `model` is "app_model" of the list that it opens, `page` the name of a page instead;
+    `badge` names a figure of `project.admin_badges`."""
 
     title: str
     icon: str
     model: str
     query: str = ""
     badge: str = ""
+    page: str = ""
 
 
 MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
@@ -47,6 +48,15 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
         (
             Item("Products", "inventory_2", "billing_product"),
             Item("Prices", "sell", "billing_price"),
+        ),
+    ),
+    (
+        "Permissions",
+        (
+            Item("Why", "help", "", page="accounts_permission_why"),
+            Item("What if", "science", "", page="accounts_permission_what_if"),
+            Item("Tuples", "account_tree", "accounts_relationtuple"),
+            Item("Models", "schema", "accounts_permissionmodel"),
         ),
     ),
     (
@@ -86,11 +96,11 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _line(request: HttpRequest, item: Item, figures: dict[str, int]) -> dict[str, Any] | None:
     try:
-        address = reverse(f"admin:{item.model}_changelist")
+        address = reverse(f"admin:{item.page or f'{item.model}_changelist'}")
     except NoReverseMatch:
         return None
     number = figures.get(item.badge, 0) if item.badge else 0
-    is_here = request.path.startswith(address)
+    is_here = request.path.startswith(address) and (bool(item.page) or not _is_page(request.path))
     if is_here and item.model == "core_job":
         is_here = (
             (item.query in request.GET.urlencode())
@@ -104,3 +114,9 @@ def _line(request: HttpRequest, item: Item, figures: dict[str, int]) -> dict[str
         "active": is_here,
         **({"badge": f"{min(number, 999)}{'+' if number > 999 else ''}", "badge_variant": "danger"} if number else {}),
     }
+
+
+def _is_page(path: str) -> bool:
+    """Whether a path is that of a page with a line of its own, though it lies below a list's."""
+    pages = (item.page for _, items in MENU for item in items if item.page)
+    return path in {reverse(f"admin:{page}") for page in pages}

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from accounts.admin.permission_parts import tuples_section
 from accounts.admin.team_commands import OF_ORGANIZATION
 from accounts.admin.teams import sections_of
 from accounts.models import ApiKey, Invitation, Membership, Organization, Session, User
@@ -165,6 +166,7 @@ class UserAdmin(EntityAdmin):
                 "Is signed in nowhere.",
                 "devices",
             ),
+            *tuples_section(self.admin_site.actor_of(request), "user", obj),
         ]
 
 
@@ -214,6 +216,7 @@ class OrganizationAdmin(EntityAdmin):
                 "key",
             ),
             *sections_of(obj),
+            *tuples_section(self.admin_site.actor_of(request), "organization", obj),
         ]
 
 

@@ -209,7 +209,7 @@ def _confirmed(
     address = model_admin.timeline_url(obj)
     text = format_html('{} <a class="ch-link" href="{}">See the timeline</a>', outcome.text, address)
     messages.add_message(request, getattr(messages, outcome.level.upper()), text)
-    return HttpResponseRedirect(admin_url(obj))
+    return HttpResponseRedirect(model_admin.way_back(obj))
 
 
 def _claim(call: Call[Any]) -> bool:

@@ -1,0 +1,303 @@
+"""Relation tuples in the admin: who stands where, seen and searched, written and deleted by one command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from accounts.admin.permission_parts import TUPLES_VIEW, Names, engine, tuple_of
+from accounts.admin.permission_questions import what_if_view, why_view
+from accounts.permissions import names, tuples
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.models import RelationTuple
+from accounts.permissions.tuples import Tuple
+from accounts.services import relations
+from accounts.services.permission_models import STORE
+from core import ids
+from core.access import allows
+from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin, Outcome
+from core.admin.html import NOTHING, moment
+from core.errors import NotFound
+from core.models import entities_by_prefix, entities_by_type
+
+WRITE: Final = "accounts.relation_tuple.write"
+_NO_MODEL: Final = "There is no permission model yet: `manage.py migrate` puts the product's own in place."
+
+
+class TupleForm(CommandForm):
+    """A tuple as it is written: subject, relation, object, perhaps a condition."""
+
+    subject = forms.CharField(
+        max_length=600,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "user:usr_… or team:…#member or user:*"}),
+        help_text="Who: type:id, type:* for everybody, or type:id#relation; ids as the pages show them.",
+    )
+    relation = forms.CharField(max_length=50, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "viewer"}))
+    target = forms.CharField(
+        label="Object",
+        max_length=600,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "organization:org_…"}),
+        help_text="To what: type:id.",
+    )
+    condition = forms.CharField(
+        max_length=50, required=False, widget=UnfoldAdminTextInputWidget, help_text="A condition of the model, if any."
+    )
+    context = forms.JSONField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text='What the condition is told: {"hour": 9}. The request tells the rest.',
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        asked = engine()
+        if asked is None:
+            raise forms.ValidationError(_NO_MODEL)
+        if not {"subject", "relation", "target"} <= data.keys():
+            return data
+        document: dict[str, Any] = {
+            "user": names.inward(data["subject"].strip()),
+            "relation": data["relation"].strip(),
+            "object": names.inward(data["target"].strip()),
+        }
+        if data.get("condition"):
+            document["condition"] = {"name": data["condition"].strip(), "context": data.get("context") or {}}
+        try:
+            data["tuple"] = tuples.read(asked.model, document)
+            tuples.check(asked.model, data["tuple"], Code.VALIDATION)
+        except Refused as refused:
+            known = f" There are: {', '.join(refused.allowed)}." if refused.allowed else ""
+            member = {"user": "subject", "object": "target", "relation": "relation"}.get(refused.member)
+            self.add_error(member, f"{refused}{known}")
+        return data
+
+
+def _add(call: Call[RelationTuple]) -> RelationTuple:
+    asked = engine()
+    if asked is None:
+        raise NotFound(_NO_MODEL)
+    one: Tuple = call.data["tuple"]
+    relations.write(actor=call.actor, engine=asked, writes=[one], on_duplicate="error")
+    row = one.row()
+    key = {name: row[name] for name in row if name not in ("condition", "context")}
+    return RelationTuple.objects.get(store_id=asked.store_id, **key)
+
+
+def _remove(call: Call[RelationTuple]) -> None:
+    asked = engine()
+    if asked is None:
+        raise NotFound(_NO_MODEL)
+    relations.write(actor=call.actor, engine=asked, deletes=[tuple_of(call.obj)], on_missing="error")
+
+
+def _added(call: Call[RelationTuple]) -> Iterable[Effect]:
+    one: Tuple = call.data["tuple"]
+    shown = Names.of([str(one.subject), str(one.object)])
+    yield Effect("Who", "", shown.shown(str(one.subject)))
+    yield Effect("Has", "", f"{one.relation}, if {one.condition}" if one.condition else one.relation)
+    yield Effect("Of", "", shown.shown(str(one.object)))
+
+
+ADD: CommandAction[RelationTuple] = CommandAction(
+    "add",
+    "Add a tuple",
+    WRITE,
+    _add,
+    preview=_added,
+    form=TupleForm,
+    text="Gives a subject a relation to an object, at once. “What if” shows beforehand all that follows from it.",
+    done="The tuple was written.",
+    icon="add",
+)
+REMOVE: CommandAction[RelationTuple] = CommandAction(
+    "remove",
+    "Remove",
+    WRITE,
+    _remove,
+    preview=lambda call: (Effect(str(tuple_of(call.obj)), "holds", "is gone"),),
+    text="Takes what the tuple gives, at once.",
+    done="The tuple was removed.",
+    icon="delete",
+    is_dangerous=True,
+    outcome=lambda _: Outcome("The tuple was removed."),
+)
+
+
+class _ByModel(admin.SimpleListFilter):
+    """Filters offer what the newest model knows: the table itself is too long to be asked."""
+
+    def choices_of(self) -> Iterable[str]:
+        raise NotImplementedError
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in self.choices_of()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[RelationTuple]) -> QuerySet[RelationTuple]:
+        return queryset.filter(**{str(self.parameter_name): self.value()}) if self.value() else queryset
+
+
+class ObjectType(_ByModel):
+    title = "object"
+    parameter_name = "object_type"
+
+    def choices_of(self) -> Iterable[str]:
+        asked = engine()
+        types = asked.model.types.values() if asked else ()
+        return [one.name for one in types if any(relation.is_assignable for relation in one.relations.values())]
+
+
+class ByRelation(_ByModel):
+    title = "relation"
+    parameter_name = "relation"
+
+    def choices_of(self) -> Iterable[str]:
+        asked = engine()
+        types = asked.model.types.values() if asked else ()
+        return sorted({one.name for of_type in types for one in of_type.relations.values() if one.is_assignable})
+
+
+class SubjectType(_ByModel):
+    title = "subject"
+    parameter_name = "subject_type"
+
+    def choices_of(self) -> Iterable[str]:
+        asked = engine()
+        types = asked.model.types.values() if asked else ()
+        return sorted(
+            {one.type for of_type in types for relation in of_type.relations.values() for one in relation.restrictions}
+        )
+
+
+@admin.register(RelationTuple)
+class RelationTupleAdmin(EntityAdmin):
+    list_display = ("who", "has", "of", "under", "since")
+    list_filter = (ObjectType, ByRelation, SubjectType)
+    search_by = ("object_id",)
+    search_help_text = "user:<id>, organization:<id>, organization:<id>#member, or an id"
+    facts = ("who", "has", "of", "under", "context", "since")
+    commands = (REMOVE,)
+    row_commands = ("remove",)
+    creation = ADD
+    is_exportable = False
+    has_timeline = False
+    empty = Empty(
+        "No tuples yet",
+        "A tuple says who has which relation to what. The product writes its own; add others here.",
+        icon="account_tree",
+    )
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) and allows(self.admin_site.actor_of(request), TUPLES_VIEW)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RelationTuple]:
+        found: QuerySet[RelationTuple] = super().get_queryset(request)
+        return found.filter(store__name=STORE)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[RelationTuple], search_term: str
+    ) -> tuple[QuerySet[RelationTuple], bool]:
+        term = names.inward(search_term.strip())
+        return (queryset.filter(_stands_in(term)) if term else queryset), False
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The rows of a page with the names of all that stands in them, looked up together."""
+        changelist = super().get_changelist_instance(request)
+        rows = list(changelist.result_list)
+        found = Names.of(text for row in rows for text in _ends(row))
+        for row in rows:
+            row.names = found
+        changelist.result_list = rows
+        return changelist
+
+    def get_title(self, obj: RelationTuple) -> object:
+        return obj.relation
+
+    def way_back(self, obj: RelationTuple) -> str:
+        return reverse("admin:accounts_relationtuple_changelist")
+
+    def timeline_url(self, obj: RelationTuple) -> str:
+        return reverse("admin:audit_event_changelist") + "?q=accounts.relation.changed"
+
+    def get_urls(self) -> list[URLPattern]:
+        def at(view: Any) -> Any:
+            def page(request: HttpRequest) -> Any:
+                if not self.has_view_permission(request):
+                    raise PermissionDenied
+                return view(self, request)
+
+            return self.admin_site.admin_view(page)
+
+        return [
+            path("why/", at(why_view), name="accounts_permission_why"),
+            path("what-if/", at(what_if_view), name="accounts_permission_what_if"),
+            *super().get_urls(),
+        ]
+
+    @display(description="Subject")
+    def who(self, obj: RelationTuple) -> object:
+        return _names(obj).shown(_ends(obj)[0])
+
+    @display(description="Relation")
+    def has(self, obj: RelationTuple) -> str:
+        return obj.relation
+
+    @display(description="Object")
+    def of(self, obj: RelationTuple) -> object:
+        return _names(obj).shown(_ends(obj)[1])
+
+    @display(description="Condition")
+    def under(self, obj: RelationTuple) -> str:
+        return obj.condition or NOTHING
+
+    @display(description="Since")
+    def since(self, obj: RelationTuple) -> object:
+        return moment(obj.created_at)
+
+
+def _ends(row: RelationTuple) -> tuple[str, str]:
+    one = tuple_of(row)
+    return str(one.subject), str(one.object)
+
+
+def _names(row: RelationTuple) -> Names:
+    found: Names | None = getattr(row, "names", None)
+    return found if found is not None else Names.of(_ends(row))
+
+
+def _stands_in(term: str) -> Q:
+    """Tuples in which `type:id`, `type:id#relation` or an id stands on either side."""
+    kind, mark, rest = term.partition(":")
+    if not mark:
+        named = _named(term)
+        if named:
+            return _stands_in(named)
+        asked = engine()
+        types = list(asked.model.types) if asked else []  # an index leads by type
+        return Q(object_type__in=types, object_id=term) | Q(subject_type__in=types, subject_id=term)
+    key, mark, relation = rest.partition("#")
+    target, subject = Q(object_type=kind, object_id=key), Q(subject_type=kind, subject_id=key)
+    if mark:
+        return (target & Q(relation=relation)) | (subject & Q(subject_relation=relation))
+    return target | subject
+
+
+def _named(term: str) -> str:
+    """Return a public id (`usr_…`) as it stands in tuples, "" for what is none."""
+    try:
+        prefix, key = ids.split(term)
+    except ids.MalformedId:
+        return ""
+    entity = entities_by_prefix.get(prefix)
+    kinds = [name for name, known in entities_by_type.items() if known is entity]
+    asked = engine()
+    of_model = {kind.replace("_", ""): kind for kind in (asked.model.types if asked else ())}
+    return next((f"{of_model[kind]}:{key}" for kind in kinds if kind in of_model), "")

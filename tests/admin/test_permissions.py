@@ -1,0 +1,329 @@
+"""Permissions at the desk: why, what if, tuples and models; nothing is changed without a command."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.html import strip_tags
+
+from accounts.models import Organization, User
+from accounts.permissions.engine import Engine, save_model
+from accounts.permissions.language import parse
+from accounts.permissions.models import PermissionModel, PermissionStore, RelationTuple
+from accounts.permissions.providers.local import LocalProvider
+from accounts.permissions.tuples import Tuple
+from accounts.services.permission_models import STORE
+from audit.models import Event
+from core.admin.html import admin_url
+from tests.admin.conftest import hidden_fields
+
+pytestmark = pytest.mark.django_db
+
+TEXT = """model
+  schema 1.1
+
+type user
+
+type team
+  relations
+    define member: [user]
+
+type organization
+  relations
+    define owner: [user]
+    define admin: [user, team#member] or owner
+    define member: [user, team#member] or admin
+"""
+TUPLES = reverse("admin:accounts_relationtuple_changelist")
+WHY = reverse("admin:accounts_permission_why")
+WHAT_IF = reverse("admin:accounts_permission_what_if")
+NEW_TUPLE = reverse("admin:accounts_relationtuple_new")
+NEW_MODEL = reverse("admin:accounts_permissionmodel_new")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """The product's own model where it is in place, else a small one with the same names."""
+    if not PermissionModel.objects.filter(store__name=STORE).exists():
+        store, _ = PermissionStore.objects.get_or_create(name=STORE)
+        save_model(store, parse(TEXT))
+    return LocalProvider().open(STORE)
+
+
+@pytest.fixture
+def tuples(engine: Engine, organization: Organization, stranger: User) -> dict[str, str]:
+    """A stranger is a member of a team, which is an admin of the organisation."""
+    named = {
+        "user": f"user:{stranger.pk}",
+        "team": "team:0190a0a0-0000-7000-8000-000000000001",
+        "organization": f"organization:{organization.pk}",
+    }
+    engine.write(
+        [
+            Tuple.parse({"user": named["user"], "relation": "member", "object": named["team"]}),
+            Tuple.parse({"user": f"{named['team']}#member", "relation": "admin", "object": named["organization"]}),
+        ]
+    )
+    return named
+
+
+def _text(reply: HttpResponse) -> str:
+    assert reply.status_code == 200, reply
+    return html.unescape(reply.content.decode())
+
+
+def _words(reply: HttpResponse) -> str:
+    """What is read on the page: no tags, single blanks."""
+    page = re.sub("</?(td|th|p|li|tr)\\b", " <p", reply.content.decode())
+    return " ".join(html.unescape(strip_tags(page)).split())
+
+
+# why
+
+
+def test_draws_the_way_that_leads_to_a_yes(desk: Client, tuples: dict[str, str], stranger: User):
+    asked = {"subject": tuples["user"], "relation": "member", "target": tuples["organization"]}
+    words = _words(desk.get(WHY, asked))
+    assert "Yes" in words
+    assert f"user:{stranger} is member of team:" in words
+    assert "#member is admin of organization:" in words
+
+
+def test_takes_ids_as_the_pages_show_them(
+    desk: Client, tuples: dict[str, str], stranger: User, organization: Organization
+):
+    asked = {
+        "subject": f"user:{stranger.public_id}",
+        "relation": "admin",
+        "target": f"organization:{organization.public_id}",
+    }
+    assert "This is the shortest way" in _words(desk.get(WHY, asked))
+
+
+def test_names_what_was_tried_for_a_no(desk: Client, tuples: dict[str, str], staff: User):
+    asked = {"subject": f"user:{staff.pk}", "relation": "owner", "target": tuples["organization"]}
+    words = _words(desk.get(WHY, asked))
+    assert "These ways were tried" in words
+    assert "no tuple" in words
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"subject": "ann", "relation": "member", "target": "organization:1"}, "'ann' is no subject"),
+        ({"subject": "user:ann", "relation": "boss", "target": "organization:1"}, "There are: "),
+        ({"subject": "user:ann", "relation": "member", "target": "paper:1"}, "There is no type 'paper'."),
+        ({"subject": "user:ann", "relation": "member", "target": "organization:1", "context": "[1]"}, "an object"),
+        ({"subject": "", "relation": "member", "target": "organization:1"}, "This field is required."),
+    ],
+)
+def test_says_what_is_wrong_with_a_question(desk: Client, engine: Engine, asked: dict[str, str], told: str):
+    assert told in _words(desk.get(WHY, asked))
+
+
+def test_writes_no_markup_that_was_asked(desk: Client, engine: Engine):
+    asked = {"subject": "user:<b>x</b>", "relation": "member", "target": "organization:<script>"}
+    assert b'<script>"' not in desk.get(WHY, asked).content
+    assert b"user:<b>x" not in desk.get(WHY, asked).content
+
+
+def test_says_what_to_do_without_a_model(desk: Client):
+    PermissionModel.objects.filter(store__name=STORE).delete()
+    for address in (WHY, WHAT_IF):
+        assert "python3 manage.py migrate" in _text(desk.get(address))
+    assert desk.get(TUPLES).status_code == 200
+
+
+# what if
+
+
+def test_shows_what_tuples_would_give_and_writes_nothing(desk: Client, tuples: dict[str, str], owner: User):
+    before = RelationTuple.objects.count()
+    added = f"{tuples['team']}#member@user:{owner.pk}"
+    words = _words(desk.post(WHAT_IF, {"added": added}))
+    assert "Grants gained" in words
+    assert f"user:{owner} member team:" in words
+    assert RelationTuple.objects.count() == before
+
+
+def test_shows_what_a_removed_tuple_would_take(desk: Client, tuples: dict[str, str], stranger: User):
+    removed = f"{tuples['user']} member {tuples['team']}"
+    words = _words(desk.post(WHAT_IF, {"removed": removed}))
+    lost = words[words.index("Grants lost") :]
+    assert f"user:{stranger} admin organization:" in lost
+
+
+def test_shows_what_another_model_would_take(desk: Client, engine: Engine, tuples: dict[str, str], stranger: User):
+    text = TEXT.replace("[user, team#member] or owner", "[user] or owner")
+    reply = desk.post(WHAT_IF, {"text": text})
+    if "The product needs" in _words(reply):  # its own model cannot be less
+        return
+    words = _words(reply)
+    assert f"user:{stranger} admin organization:" in words[words.index("Grants lost") :]
+
+
+def test_applies_tuples_by_the_command(desk: Client, engine: Engine, tuples: dict[str, str], owner: User):
+    added = f"{tuples['team']}#member@user:{owner.pk}"
+    reply = desk.post(WHAT_IF, {"added": added, "apply": "yes", "reason": "Joined the team"}, follow=True)
+    assert "Applied: 1 created." in _words(reply)
+    assert engine.check(f"user:{owner.pk}", "admin", tuples["organization"])
+    event = Event.objects.filter(type="accounts.relation.changed").latest("id")
+    assert event.context["reason"] == "Joined the team"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({}, "Say what would be otherwise"),
+        ({"added": "nonsense"}, "Line 1: 'nonsense' is no tuple"),
+        ({"added": "organization:1#member@paper:1"}, "not an allowed type restriction"),
+        ({"text": "model\n  schema 1.1\ntype user\n  relations\n    define x: y"}, "5:"),
+        ({"added": "organization:1#member@user:ann with nothing {"}, "is no tuple"),
+    ],
+)
+def test_says_what_cannot_be_compared(desk: Client, engine: Engine, data: dict[str, str], told: str):
+    assert told in _words(desk.post(WHAT_IF, data))
+
+
+# tuples
+
+
+def test_lists_tuples_with_names_and_filters(desk: Client, tuples: dict[str, str], stranger: User):
+    words = _words(desk.get(TUPLES))
+    assert f"user:{stranger}" in words
+    found = _text(desk.get(TUPLES, {"q": tuples["user"]}))
+    assert str(stranger) in found
+    assert "#admin" not in found
+    by_relation = _words(desk.get(TUPLES, {"relation": "admin"}))
+    assert "#member" in by_relation
+    for term in (stranger.public_id, str(stranger.pk), f"{tuples['team']}#member", "nobody", "user:nobody"):
+        assert desk.get(TUPLES, {"q": term}).status_code == 200
+
+
+def test_asks_as_little_for_many_tuples_as_for_few(desk: Client, engine: Engine, organization: Organization):
+    target = f"organization:{organization.pk}"
+    counts = []
+    for start in (0, 5):
+        engine.write(
+            [
+                Tuple.parse({"user": f"user:{number}", "relation": "member", "object": target})
+                for number in range(start, start * 9 + 5)
+            ]
+        )
+        desk.get(TUPLES)
+        with CaptureQueriesContext(connection) as queries:
+            desk.get(TUPLES)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+def _give(desk: Client, address: str, **answers: Any) -> HttpResponse:
+    """Fill in a form and confirm it."""
+    form = desk.get(address)
+    preview = desk.post(address, {**hidden_fields(form), **answers})
+    if b'name="confirm"' not in preview.content:
+        return preview
+    return desk.post(address, {**hidden_fields(preview), "confirm": "yes"}, follow=True)
+
+
+def test_adds_a_tuple_after_a_confirmation(
+    desk: Client, engine: Engine, owner: User, organization: Organization, stranger: User
+):
+    answers = {
+        "subject": f"user:{stranger.public_id}",
+        "relation": "member",
+        "target": f"organization:{organization.public_id}",
+        "reason": "A guest",
+    }
+    reply = _give(desk, NEW_TUPLE, **answers)
+    assert "The tuple was written." in _words(reply)
+    assert engine.check(f"user:{stranger.pk}", "member", f"organization:{organization.pk}")
+    again = _words(_give(desk, NEW_TUPLE, **answers))
+    assert "already exists" in again
+
+
+def test_says_which_subjects_a_relation_takes(desk: Client, engine: Engine):
+    words = _words(
+        _give(desk, NEW_TUPLE, subject="organization:1", relation="owner", target="organization:2", reason="x")
+    )
+    assert "There are: user" in words
+
+
+def test_removes_a_tuple_after_a_confirmation(
+    desk: Client, engine: Engine, tuples: dict[str, str], give: Callable[..., HttpResponse]
+):
+    row = RelationTuple.objects.get(relation="admin", subject_type="team")
+    assert "The tuple was removed." in _words(give(row, "remove", reason="No longer"))
+    assert not RelationTuple.objects.filter(pk=row.pk).exists()
+    assert not engine.check(tuples["user"], "admin", tuples["organization"])
+
+
+def test_names_the_tuples_of_a_person_and_of_an_organization(
+    desk: Client, tuples: dict[str, str], stranger: User, organization: Organization
+):
+    for obj, term in ((stranger, tuples["user"]), (organization, tuples["organization"])):
+        text = _text(desk.get(admin_url(obj)))
+        assert f"q={term.replace(':', '%3A')}" in text
+
+
+# models
+
+
+def test_shows_a_version_and_what_is_different(desk: Client, engine: Engine):
+    row = PermissionModel.objects.filter(store__name=STORE).latest("pk")
+    text = _text(desk.get(admin_url(row)))
+    assert "ch-dsl__keyword" in text
+    more = TEXT + "\ntype paper\n  relations\n    define viewer: [user]\n"
+    newer = PermissionModel.objects.get(pk=save_model(row.store, parse(more)).model_id)
+    assert admin_url(newer) in _text(desk.get(reverse("admin:accounts_permissionmodel_changelist")))
+    reply = desk.get(admin_url(newer), {"with": row.pk})
+    assert "ch-dsl__line--added" in _text(reply)
+    assert desk.get(admin_url(newer), {"with": "0"}).status_code == 404
+    assert desk.get(admin_url(newer).replace(str(newer.pk), newer.public_id)).status_code == 200
+
+
+def test_saves_a_new_version_by_the_command(desk: Client, engine: Engine):
+    number = PermissionModel.objects.count()
+    text = _text(desk.get(NEW_MODEL)).partition("</textarea>")[0].rpartition(">")[2].lstrip("\n")
+    more = f"{text}\ntype paper\n  relations\n    define viewer: [user]\n"
+    reply = _give(desk, NEW_MODEL, text=more, reason="Papers too")
+    assert "The model has a new version." in _words(reply)
+    assert PermissionModel.objects.count() == number + 1
+    event = Event.objects.filter(type="accounts.permission_model.created").latest("id")
+    assert event.context["reason"] == "Papers too"
+
+
+def test_shows_each_fault_with_its_line(desk: Client, engine: Engine):
+    faulty = "model\n  schema 1.1\ntype user\ntype paper\n  relations\n    define viewer: [nobody]\n"
+    text = _text(_give(desk, NEW_MODEL, text=faulty, reason="x"))
+    assert 'data-line="6"' in text
+    assert "`nobody`" in text or "nobody" in text
+    assert PermissionModel.objects.filter(store__name=STORE).count() == 1
+    answer = desk.post(reverse("admin:accounts_permissionmodel_validate"), {"text": faulty})
+    assert answer.json()["faults"][0]["line"] == 6
+
+
+# who may
+
+
+@pytest.mark.parametrize("address", [WHY, WHAT_IF, TUPLES, NEW_TUPLE, NEW_MODEL])
+def test_is_for_staff_alone(owner: User, address: str):
+    client = Client()
+    client.force_login(owner)
+    assert client.get(address).status_code in (302, 403)
+    assert Client().get(address).status_code == 302
+
+
+def test_stands_in_the_menu(desk: Client, engine: Engine):
+    text = _text(desk.get(reverse("admin:index")))
+    for address in (WHY, WHAT_IF, TUPLES, reverse("admin:accounts_permissionmodel_changelist")):
+        assert f'href="{address}"' in text

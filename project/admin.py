@@ -11,14 +11,15 @@ from django.contrib.auth.views import PasswordChangeView
 from django.db.models import Model
 from django.http import HttpRequest, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
-from accounts.actors import actor_of_user
+from accounts.actors import actor_of_user, session_id_of_desk
 from accounts.forms import AdminSignInForm, OwnPasswordForm
 from accounts.models import User
 from ai import admin as assistant
-from core import palette
+from core import palette, streams
 from core.access import allows
 from core.actor import Actor
 from core.exports.pages import download_view
@@ -62,9 +63,16 @@ class CountinghouseAdminSite(UnfoldAdminSite):
         )
         return view(request)
 
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Sign out; what is read live in this browser ends too."""
+        page = super().logout(request, extra_context)
+        streams.wake(streams.ACCESS_CHANGED)
+        return page
+
     def actor_of(self, request: HttpRequest) -> Actor:
         """Return the staff member who asks, as services know them."""
-        return actor_of_user(cast(User, request.user))
+        key = getattr(getattr(request, "session", None), "session_key", None)
+        return actor_of_user(cast(User, request.user), session_id_of_desk(key) if key else None)
 
     def request_as(self, actor: Actor, query: str) -> HttpRequest:
         """Return a request for a list as `actor` would send it now: whoever is no person of ours (any more) is

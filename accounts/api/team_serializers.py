@@ -224,7 +224,7 @@ class ShareInput(InputSerializer):
         whom = serializers.RegexField(
             rf"^([^@\s]+@[^@\s]+|(usr|tem|sva)_{ID_SUFFIX})$",
             max_length=254,
-            help_text="An e-mail address, or a member (`usr_…`), team (`tem_…`) or service account (`sva_…`) of one's own.",
+            help_text="An e-mail address, or one of the organisation by id (`usr_…`, `tem_…`, `sva_…`).",
             error_messages={"invalid": "This is neither an e-mail address nor an id (usr_…, tem_…, sva_…)."},
         )
         return {**super().get_fields(), "with": whom}

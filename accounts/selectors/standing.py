@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
+from django.contrib.sessions.models import Session as BrowserSession
 from django.db import connection
 from django.db.models import Q
 
@@ -16,7 +17,8 @@ from core.streams.standing import Proof, Standing
 
 def standing_of(proofs: Collection[Proof], now: datetime) -> dict[Proof, Standing]:
     """Return how those of `proofs` stand that hold at `now` (the port of `core.streams.standing`): one query for people
-    and one for keys. A person without a session (the admin, which has its own) stands as long as they are active."""
+    and one for keys. Staff may stand by their session of the admin, which is Django's own
+    (`accounts.actors.session_id_of_desk`); a person without any session does not stand."""
     keys = [proof for proof in proofs if proof.type in (ActorType.API_KEY, ActorType.SERVICE_ACCOUNT)]
     people = [proof for proof in proofs if proof.type in (ActorType.USER, ActorType.STAFF)]
     return dict([*_of_keys(keys, now), *_of_people(people, now)])
@@ -50,7 +52,7 @@ def _of_keys(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof, 
 def _of_people(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof, Standing]]:
     if not proofs:
         return
-    values: list[Any] = [[proof.id for proof in proofs], [proof.session_id for proof in proofs], now]
+    values: list[Any] = [[proof.id for proof in proofs], [proof.session_id for proof in proofs], now, now]
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE, values)
         rows = cursor.fetchall()
@@ -70,6 +72,8 @@ _PEOPLE = f"""
       FROM unnest(%s::uuid[], %s::uuid[]) AS proof (person_id, session_id)
       JOIN {User._meta.db_table} AS person ON person.id = proof.person_id AND person.is_active
       LEFT JOIN {Session._meta.db_table} AS session ON session.id = proof.session_id
-     WHERE proof.session_id IS NULL
-        OR (session.user_id = person.id AND session.ended_at IS NULL AND session.expires_at > %s)
+     WHERE (session.user_id = person.id AND session.ended_at IS NULL AND session.expires_at > %s)
+        OR (person.is_staff AND proof.session_id IN (
+             SELECT left(encode(sha256(convert_to(session_key, 'UTF8')), 'hex'), 32)::uuid
+               FROM {BrowserSession._meta.db_table} WHERE expire_date > %s))
 """  # noqa: S608  (table names of our own models)

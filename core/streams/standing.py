@@ -19,7 +19,7 @@ ACCESS_CHANGED = "access"
 
 
 class Proof(NamedTuple):
-    """By what somebody reads: who they are, and the session by which they asked (None: an API key, or the admin)."""
+    """By what somebody reads: who they are, and the session by which they asked (None: an API key)."""
 
     type: str
     id: UUID

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from django.db import connection
+from django.test import Client
 
-from accounts.actors import actor_of_user
+from accounts.actors import actor_of_user, session_id_of_desk
 from accounts.models import ApiKey, Session, User
 from accounts.services import api_keys, memberships, sessions
 from accounts.states import EndedReason
@@ -264,6 +265,22 @@ class TestReaders:
         beats = [other.reply.readline() for _ in range(8)]
         assert set(beats) <= {b": \n", b"\n", b"retry: 2000\n"}, "the other session goes on"
 
+    def test_are_sent_away_at_once_when_staff_sign_out(self, house: Web, settings: Any, staff: User) -> None:
+        settings.STREAMS_URL = house.url
+        desks, streams = [Client(), Client()], []
+        for desk in desks:
+            desk.force_login(staff)
+            actor = actor_of_user(staff, session_id_of_desk(desk.session.session_key))
+            streams.append(Events(tickets.issue(stream="tests.silent", actor=actor).url))
+        began = time.monotonic()
+        assert desks[0].post("/admin/logout/").status_code == 200
+        (last,) = streams[0].rest()
+        assert (last.event, last.data) == ("close", {"reason": "access_changed"})
+        assert time.monotonic() - began < 2
+        beats = [streams[1].reply.readline() for _ in range(8)]
+        assert set(beats) <= {b": \n", b"\n", b"retry: 2000\n"}, "the other desk goes on"
+        streams[1].close()
+
     def test_are_sent_away_within_a_round_when_nobody_said_that_it_ended(
         self, opened: Open, api: Any, owner: User
     ) -> None:
@@ -299,9 +316,18 @@ class TestReaders:
         self, count: int, organization: Any, owner: User, django_assert_num_queries: Any
     ) -> None:
         people = User.objects.bulk_create([User(email=f"{number}@x.example") for number in range(count)])
-        proofs = [Proof("user", person.pk) for person in people]
+        until = clock.now() + timedelta(days=1)
+        live = Session.objects.bulk_create(
+            [Session(user=person, last_used_at=clock.now(), expires_at=until) for person in people]
+        )
+        proofs = [Proof("user", session.user_id, session.pk) for session in live]
         proofs += [Proof("api_key", key_of(organization, owner)[0].pk) for _ in range(3)]
-        gone = [Proof("user", new_id()), Proof("user", owner.pk, new_id()), Proof("api_key", new_id())]
+        gone = [
+            Proof("user", new_id()),
+            Proof("user", owner.pk),
+            Proof("user", owner.pk, new_id()),
+            Proof("api_key", new_id()),
+        ]
         with django_assert_num_queries(2):
             found = standing_of([*proofs, *gone], clock.now())
         assert set(found) == set(proofs)

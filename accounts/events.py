@@ -16,6 +16,9 @@ USER_EMAIL_VERIFIED = EventType("accounts.user.email_verified", "user", "A perso
 USER_UPDATED = EventType("accounts.user.updated", "user", "A person's details changed.", personal=_NAMES)
 USER_PASSWORD_CHANGED = EventType("accounts.user.password_changed", "user", "A person changed their password.")
 USER_PASSWORD_RESET = EventType("accounts.user.password_reset", "user", "A person reset their password by mail.")
+USER_PASSWORD_SET = EventType(
+    "accounts.user.password_set", "user", "Somebody else gave a person a new password; their sessions ended."
+)
 USER_PASSWORD_RESET_REQUESTED = EventType(
     "accounts.user.password_reset_requested", "user", "A mail to reset the password was asked for."
 )

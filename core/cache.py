@@ -271,31 +271,3 @@ def _without_redis(kind: Resource, base: str, produce: Callable[[], Any]) -> Any
         if kind.local_seconds:
             _local.put(base, text, kind.local_seconds)
     return json.loads(text)
-
-
-# --- warming ---
-
-warmers: dict[str, Callable[[], None]] = {}
-
-
-def warmer(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Register a function that remembers what everybody will ask for first."""
-
-    def register(function: Callable[[], None]) -> Callable[[], None]:
-        warmers[name] = function
-        return function
-
-    return register
-
-
-def warm() -> list[str]:
-    """Run all warmers and return their names; a failing one is logged and does not stop the others."""
-    done = []
-    for name, function in warmers.items():
-        try:
-            function()
-        except Exception:
-            log.exception("cache.warming_failed", warmer=name)
-        else:
-            done.append(name)
-    return done

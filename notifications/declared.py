@@ -59,7 +59,7 @@ template(
     when=_is_new_device,
     url=lambda news: "/settings/sessions",
 )
-for _type in ("accounts.user.password_changed", "accounts.user.password_reset"):
+for _type in ("accounts.user.password_changed", "accounts.user.password_reset", "accounts.user.password_set"):
     template(_type, kind="security", audience=audiences.person, url=lambda news: "/settings/security")
 
 

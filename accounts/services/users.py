@@ -126,6 +126,21 @@ def change_password(*, actor: Actor, user: User, current_password: str, new_pass
     return user
 
 
+@command("accounts.user.set_password")
+def set_password(*, actor: Actor, user: User, password: str, reason: str, now: datetime) -> User:
+    """Give a person a new password without knowing the present one; all sessions end, those of the admin too. Writes
+    `accounts.user.password_set`. Raises `InvalidInput`."""
+    require(actor, "accounts.user.manage", user)
+    user = user.refreshed_for_update()
+    check_password_rules(password, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    record(events.USER_PASSWORD_SET, actor=actor, subject=user, data={"reason": reason}, occurred_at=now)
+    sessions.end_all(actor=actor, user=user, reason=EndedReason.PASSWORD_CHANGED, now=now)
+    sessions.end_admin_sessions(user=user, now=now)
+    return user
+
+
 @command("accounts.user.update")
 def update(*, actor: Actor, user: User, name: str) -> User:
     """Change a person's name. Writes `accounts.user.updated`."""

@@ -33,6 +33,7 @@ PUBLIC_URL = env["PUBLIC_URL"]
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",
     "project.apps.AdminConfig",
+    "project",  # before Django's: of two commands of one name the first is taken
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -46,7 +47,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "accounts.apps.AllauthConfig",
-    "project",
     "core",
     "audit",
     "search",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
 from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import Client
 
 from accounts.models import User
 from audit.models import Event
@@ -179,3 +182,29 @@ def test_refreshes_and_signs_in_while_an_expired_token_is_sent_along(api, owner)
     client = api(owner)
     client.credentials(HTTP_AUTHORIZATION="Bearer what.has.expired")
     assert client.post("/api/v1/auth/refresh", {"refresh_token": client.refresh_token}).status_code == 200
+
+
+def test_is_given_a_new_password_from_the_shell_which_ends_all_sessions(api, staff, monkeypatch, capsys):
+    client, desk = api(staff), Client()
+    desk.login(username=staff.email, password=PASSWORD)
+    before = Event.objects.filter(type="accounts.user.password_set").count()
+
+    def give(email: str, password: str, *words: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+        call_command("changepassword", email, *words)
+
+    why = ("--reason", "Lost the telephone")
+    refused = [(staff.email, "a whole new password", (), 2), ("x@example.com", "a whole new password", why, 2)]
+    for email, password, words, code in [*refused, (staff.email, "12345678", why, 1)]:
+        with pytest.raises(CommandError) as error:
+            give(email, password, *words)
+        assert error.value.returncode == code
+    assert client.get("/api/v1/me").status_code == 200
+    give(staff.email.upper(), "a whole new password", *why)
+    assert staff.email in capsys.readouterr().out
+    assert client.get("/api/v1/me").status_code == 401
+    assert desk.get("/admin/").status_code == 302
+    staff.refresh_from_db()
+    assert staff.check_password("a whole new password")
+    event = Event.objects.get(type="accounts.user.password_set")
+    assert (before, event.subject_id, event.data) == (0, staff.pk, {"reason": "Lost the telephone"})

@@ -287,14 +287,6 @@ def test_starts_from_new_versions_after_a_flush(own_valkey, key):
     assert cache.remember("plan", key, source) == "after"
 
 
-def test_warms_what_is_registered_and_survives_a_failing_warmer(monkeypatch):
-    monkeypatch.setattr(cache, "warmers", {})
-    done = []
-    cache.warmer("good")(lambda: done.append(1))
-    cache.warmer("bad")(lambda: 1 / 0)
-    assert (cache.warm(), done) == (["good"], [1])
-
-
 # --- Django's own cache ---
 
 

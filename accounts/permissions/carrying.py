@@ -23,10 +23,11 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.permissions import changes, providers, writes
-from accounts.permissions.engine import model_of
+from accounts.permissions.engine import Engine, model_of
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
-from accounts.permissions.models import OpenFGACopy, PermissionModel, PermissionStore, RelationTuple
+from accounts.permissions.models import OpenFGACopy, RelationTuple
+from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Object, Subject, Tuple
 from accounts.permissions.writes import Key
 from core import clock
@@ -80,51 +81,47 @@ def carry(lease: HeldLease) -> int:
 def step(lease: HeldLease, provider: OpenFGAProvider, store: str) -> int:
     """Do what is next for a store: its model, tuples that were there before, changes. Returns how much was done, 0 when
     the server has all. Raises NotLeading, Refused and what the provider raises; then it is safe to begin again."""
-    kept = PermissionStore.objects.filter(name=store).first()
-    newest = PermissionModel.objects.filter(store=kept).order_by("-pk").first() if kept else None
-    if kept is None or newest is None:
-        return 0
-    copy = _copy_of(lease, provider, kept)
-    engine = _carry_model(lease, provider, copy, newest)
+    try:
+        local = LocalProvider().open(store)
+    except Refused:
+        return 0  # there is no model yet
+    copy = _copy_of(lease, provider, local.store_id)
+    engine = _carry_model(lease, provider, copy, local)
     if not copy.is_copied:
         return _copy_some(lease, engine, copy)
     return _follow(lease, engine, copy)
 
 
-def _copy_of(lease: HeldLease, provider: OpenFGAProvider, kept: PermissionStore) -> OpenFGACopy:
+def _copy_of(lease: HeldLease, provider: OpenFGAProvider, store_id: int) -> OpenFGACopy:
     """How far the store was carried; all anew when the server's store is another than before."""
     at = (provider.server.address.url, settings.OPENFGA_STORE)
     if at != _known.at or time.monotonic() - _known.looked_at > _LOOK_AGAIN:
         _known.server_store = provider.store_id(at[1]) or provider.make(at[1])
         _known.at, _known.looked_at = at, time.monotonic()
-    copy = OpenFGACopy.objects.filter(store=kept).select_related("model").first()
+    copy = OpenFGACopy.objects.filter(store_id=store_id).first()
     if copy is None or copy.server_store != _known.server_store:
-        copy = OpenFGACopy(store=kept, server_store=_known.server_store, cursor=changes.end())
+        copy = OpenFGACopy(store_id=store_id, server_store=_known.server_store, cursor=changes.end())
         with transaction.atomic():
             lease.hold()
-            OpenFGACopy.objects.filter(store=kept).delete()
+            OpenFGACopy.objects.filter(store_id=store_id).delete()
             copy.save(force_insert=True)
     return copy
 
 
-def _carry_model(
-    lease: HeldLease, provider: OpenFGAProvider, copy: OpenFGACopy, newest: PermissionModel
-) -> ServerEngine:
+def _carry_model(lease: HeldLease, provider: OpenFGAProvider, copy: OpenFGACopy, newest: Engine) -> ServerEngine:
     """Give the server the newest model, and the tuples that it allows and the one before did not."""
-    model = model_of(newest)
-    if copy.model_id == newest.pk:
-        return provider.engine(copy.server_store, copy.server_model, model)
+    if copy.model_id == newest.model_id:
+        return provider.engine(copy.server_store, copy.server_model, newest.model)
     engine = provider.newest(copy.server_store)
-    if engine is None or engine.model != model:  # equal: who gave it was killed before saying so here
-        engine = provider.add_model(copy.server_store, model)
-    before = model_of(copy.model) if copy.model else None
-    if before is not None:
-        for some in _newly_allowed(newest.store_id, before, model):
+    if engine is None or engine.model != newest.model:  # equal: who gave it was killed before saying so here
+        engine = provider.add_model(copy.server_store, newest.model)
+    if copy.model is not None:
+        for some in _newly_allowed(newest.store_id, model_of(copy.model), newest.model):
             _check_lead(lease)
             push(engine, newest.store_id, some)
-    copy.model, copy.server_model = newest, engine.model_id
-    _keep(lease, copy, "model", "server_model")
-    log.info("openfga_model_carried", model=newest.pk, server_model=engine.model_id)
+    copy.model_id, copy.server_model = newest.model_id, engine.model_id
+    _keep(lease, copy, "model_id", "server_model")
+    log.info("openfga_model_carried", model=newest.model_id, server_model=engine.model_id)
     return engine
 
 

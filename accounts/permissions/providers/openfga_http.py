@@ -172,7 +172,7 @@ def _refusal(fault: ApiException) -> _Refusal:
         raise ProviderMisconfigured("OPENFGA_URL leads elsewhere.", setting="OPENFGA_URL", **extra)
     if code == "deadline_exceeded" or status == 504:
         raise ProviderTimedOut(**extra)
-    if status in (422, 429) or status >= 500:
+    if status in (422, 429) or (status >= 500 and status != 501):
         raise ProviderUnavailable(**extra)
     raise no_openfga()
 

@@ -14,7 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from accounts.permissions import carrying, providers
+from accounts.permissions import cache, carrying, providers
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.language import parse
 from accounts.permissions.models import OpenFGACopy, PermissionStore, RelationTuple
@@ -24,6 +24,7 @@ from accounts.permissions.tuples import Tuple
 from core import clock, health, redis
 from core.ids import new_id
 from core.relay.lease import HeldLease, NotLeading
+from tests.accounts.permissions.test_openfga_address import somebody
 from tests.contracts.test_permissions import MODEL, t
 from tests.support.openfga import OpenFGA, start
 from tests.support.processes import free_port
@@ -155,6 +156,19 @@ def test_asks_postgresql_while_the_server_is_down_and_goes_on_when_it_is_back(
     assert len(held()) == 2
     health.forget()
     assert health.ask(["permissions"])["permissions"].status is health.Status.OK
+
+
+def test_asks_postgresql_and_leaves_alone_what_answers_in_the_servers_place(
+    engine: Engine, lease: HeldLease, settings: Any
+) -> None:
+    engine.write([t("document:1#owner@user:ann")])
+    carry(lease)
+    with somebody() as another:
+        settings.OPENFGA_URL = another.url
+        opened = providers.get().open(carrying.STORE)
+        assert [opened.check("user:ann", "viewer", "document:1") for _ in range(3)] == [True] * 3
+        assert len(another.asked) == 1
+        assert carrying.carry(lease) == 0
 
 
 def test_asks_postgresql_when_nothing_was_carried_for_long(engine: Engine, lease: HeldLease) -> None:
@@ -315,3 +329,28 @@ def test_says_that_nothing_was_carried_yet(engine: Engine) -> None:
     with pytest.raises(CommandError, match="Nothing was carried") as caught:
         call_command("openfga_check")
     assert caught.value.returncode == 2
+
+
+def test_answers_over_http_by_the_server_and_of_now_by_postgresql(
+    engine: Engine, lease: HeldLease, api: Any, staff: Any
+) -> None:
+    client = api(staff)
+    carry(lease)
+    server().push(writes=[t("document:1#owner@user:only-there")])
+    asked = {"user": "user:only-there", "relation": "viewer", "object": "document:1"}
+    assert client.post("/api/v1/permissions/check", asked).json() == {"allowed": True}
+    of_now = {**asked, "consistency": "higher"}
+    assert client.post("/api/v1/permissions/check", of_now).json() == {"allowed": False}
+    checks = {"checks": [asked, {**asked, "relation": "owner"}]}
+    found = client.post("/api/v1/permissions/batch-check", checks).json()
+    assert [one["allowed"] for one in found["results"]] == [True, True]
+
+
+def test_keeps_no_answer_of_the_server(engine: Engine, lease: HeldLease) -> None:
+    carry(lease)
+    opened = providers.get().open(carrying.STORE)
+    question = ("user:ann", "viewer", "document:1")
+    engine.write([t("document:1#owner@user:ann")])
+    assert not cache.checked(opened, *question), "not carried yet"  # type: ignore[arg-type]
+    carry(lease)
+    assert cache.checked(opened, *question)  # type: ignore[arg-type]

@@ -54,6 +54,8 @@ class Somebody(ThreadingHTTPServer):
                 self.end_headers()
                 self.wfile.write(body)
 
+            do_POST = do_GET  # noqa: N815 - http.server's name
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -139,6 +141,7 @@ def check_named(url: str, settings: Any, setting: str = "OPENFGA_URL", number: i
         (404, b"<html>Not Found</html>"),
         (404, b'{"detail": "Not Found"}'),
         (405, b""),
+        (501, b"<html>Unsupported method</html>"),
         (418, b"{}"),
         (301, b""),
     ],

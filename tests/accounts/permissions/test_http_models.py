@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from accounts.actors import actor_of_user
 from accounts.permissions.engine import Engine
 from accounts.permissions.language import parse, to_json
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.tuples import Tuple
+from accounts.services import permission_models
 from audit.models import Event
 from tests.accounts.permissions.over_http import PERMISSIONS, TEXT, engine, in_hours, key, pointers
 
@@ -247,3 +251,28 @@ def test_is_for_staff(api: Any, owner: Any, organization: Any, product: Engine) 
     replies += [client.post(address, {"text": TEXT}) for address in (MODELS, VALIDATE, DIFF)]
     assert [reply.status_code for reply in replies] == [403] * 6
     assert api().get(MODELS).status_code == 401
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lets_two_at_once_come_one_after_the_other(staff: Any) -> None:
+    engine()
+    actor, barrier = actor_of_user(staff), Barrier(2)
+
+    def create(name: str) -> str:
+        try:
+            barrier.wait(10)
+            model = parse(TEXT.replace("type project", f"type {name}\n\ntype project"))
+            return permission_models.create(actor=actor, model=model).public_id
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(create, ("page", "leaf")))
+    first, second = Event.objects.filter(type="accounts.permission_model.created").order_by("subject_id")
+    assert {first.data["model"], second.data["model"]} == set(made)
+    added = first.data["changes"][0]
+    assert first.data["changes"] == [added]
+    assert set(second.data["changes"]) == {
+        added.replace("added", "removed"),
+        *({"added type page", "added type leaf"} - {added}),
+    }

@@ -97,10 +97,15 @@ def test_takes_any_names_or_refuses_them(client: Any, user: str, relation: str, 
 @ANY
 @given(JSON)
 def test_takes_anything_for_a_model_or_says_what_is_wrong_with_it(client: Any, value: Any) -> None:
-    for document in (value, {"schema_version": "1.1", "type_definitions": value}, {"schema_version": value},
-                     {"schema_version": "1.1", "type_definitions": [{"type": "user", "relations": value}]},
-                     {"schema_version": "1.1", "type_definitions": [{"type": "user", "metadata": value}]},
-                     {"schema_version": "1.1", "type_definitions": [{"type": "user"}], "conditions": value}):  # fmt: skip
+    whole = {"schema_version": "1.1", "type_definitions": [{"type": "user"}]}
+    for document in (
+        value,
+        {"schema_version": value},
+        {**whole, "type_definitions": value},
+        {**whole, "type_definitions": [{"type": "user", "relations": value}]},
+        {**whole, "type_definitions": [{"type": "user", "metadata": value}]},
+        {**whole, "conditions": value},
+    ):
         reply = client.post(f"{PERMISSIONS}/models/validate", {"document": document})
         assert reply.status_code in (200, 400), reply.content
 

@@ -38,6 +38,9 @@ class ContextField(forms.JSONField):
             help_text="Parameters of conditions, as JSON.",
         )
 
+    def prepare_value(self, value: Any) -> Any:
+        return "" if value in (None, "", {}) else super().prepare_value(value)
+
     def clean(self, value: Any) -> Any:
         found = super().clean(value) or {}
         if not isinstance(found, dict):

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -22,7 +23,9 @@ from accounts.admin.permission_forms import read_model
 from accounts.admin.permission_parts import Line, coloured, engine, lines_of
 from accounts.permissions import problems
 from accounts.permissions.comparing import preview
-from accounts.permissions.language import Fault, from_json, to_dsl
+from accounts.permissions.differences import differences
+from accounts.permissions.engine import model_of
+from accounts.permissions.language import Fault, to_dsl
 from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.services import permission_models
 from accounts.services.permission_models import STORE
@@ -44,13 +47,14 @@ type document
     define owner: [user]
     define viewer: [user] or owner
 """
+_CHANGES: Final = 12  # of the model, in a preview
 _NAMED: Final = 5  # grants in a preview
 _AROUND: Final = 3  # lines shown around a difference
 
 
 def text_of(row: PermissionModel) -> str:
     """Return a version as its author writes it."""
-    return to_dsl(from_json(row.document))
+    return to_dsl(model_of(row))
 
 
 class ModelEditor(forms.Textarea):
@@ -78,6 +82,8 @@ class ModelEditor(forms.Textarea):
 class ModelForm(CommandForm):
     """The text of the next version."""
 
+    unshown = ("text",)
+
     text = forms.CharField(label="Model", widget=ModelEditor, strip=False, max_length=256 * 1024)
 
     def __init__(self, *args: Any, obj: PermissionModel, **kwargs: Any) -> None:
@@ -102,6 +108,11 @@ def _effects(call: Call[PermissionModel]) -> Iterable[Effect]:
     if asked is None or model is None:
         yield Effect("Versions", 0, 1)
         return
+    changes = differences(asked.model, model)
+    for one in changes[:_CHANGES]:
+        yield Effect(f"{one.kind} {one.name}".capitalize(), "", one.change)
+    if len(changes) > _CHANGES:
+        yield Effect("Further changes of the model", "", len(changes) - _CHANGES)
     with problems.told():
         found = preview(asked, model=model)
     more = "" if found.is_complete else " or more"
@@ -171,6 +182,9 @@ class PermissionModelAdmin(EntityAdmin):
     def get_states(self, obj: PermissionModel) -> Iterable[object]:
         return [self.standing(obj)]
 
+    def page(self, request: HttpRequest, obj: Any, template: str, **shown: Any) -> TemplateResponse:
+        return super().page(request, obj, template, **{"title": self.get_title(obj) if obj.pk else "New", **shown})
+
     def timeline_url(self, obj: PermissionModel) -> str:
         return reverse("admin:audit_event_changelist") + "?q=accounts.permission_model.created"
 
@@ -224,7 +238,8 @@ class PermissionModelAdmin(EntityAdmin):
         named = request.GET.get("version", "")
         found = self.get_object(request, named) if named else rows.first()
         store = found.store if found else PermissionStore(name=STORE)
-        new = PermissionModel(store=store, document=found.document if found else None)
+        document, nodes = (found.document, found.nodes) if found else (None, {})
+        new = PermissionModel(store=store, document=document, nodes=nodes)
         return run_command_view(self, request, new, NEW)
 
     def validate_view(self, request: HttpRequest) -> JsonResponse:

@@ -1,31 +1,27 @@
 """What if: the grants that another model, or other tuples, would give and take.
 
 Exact, not sampled. From what changed follows which relations can be affected, and of those either whom it can concern
-(the people behind the changed tuples: each one's objects are listed before and after) or what (every object from which
-a changed tuple can be reached: each one's people are listed). The smaller way is taken. Where a limit ends the search
-the comparison says so.
-
-Nothing is written: tuples that are added are brought along with each question; those that are removed are deleted in a
-transaction that is rolled back, and brought along for what is asked of before.
+(the people behind the changed tuples, or all of few: each one's objects are listed before and after) or what (every
+object from which a changed tuple can be reached: each one's people are listed). The smaller way is taken. Where a limit
+ends the search the comparison says so. Nothing is written (`proposing`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 
-from accounts.permissions import writes
 from accounts.permissions.dependents import Edge, Pair, affected, changed_pairs, edges, read_by
-from accounts.permissions.engine import Engine, save_model
+from accounts.permissions.engine import Engine
 from accounts.permissions.exploring import Goal
-from accounts.permissions.faults import Code, Refused
+from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Model
-from accounts.permissions.models import PermissionStore, RelationTuple
+from accounts.permissions.models import RelationTuple
+from accounts.permissions.proposing import proposed
 from accounts.permissions.tuples import Subject, Tuple
 
 _BY_SUBJECT: Final = """
@@ -108,49 +104,6 @@ def preview(
         return what_if(before, after, context=context, limits=limits)
 
 
-@contextmanager
-def proposed(
-    engine: Engine, *, model: Model | None = None, added: Iterable[Tuple] = (), removed: Iterable[Tuple] = ()
-) -> Iterator[tuple[Engine, Engine]]:
-    """Give an engine that answers as before and one that answers as proposed, within a transaction that is rolled
-    back. Others wait for it only where they write the very tuples that are removed."""
-    new, gone = tuple(added), tuple(removed)
-    with transaction.atomic():
-        try:
-            after = engine
-            if model is not None:
-                after = save_model(PermissionStore.objects.get(pk=engine.store_id), model)
-            for one in new:
-                writes.check(after.model, one)
-            was = tuple(filter(engine.allows, _taken_out(engine.store_id, (*gone, *new)) if gone or new else ()))
-            before = replace(engine, always_given=(*engine.always_given, *was))
-            yield before, replace(after, always_given=(*filter(after.allows, engine.always_given), *new))
-        finally:
-            transaction.set_rollback(True)
-
-
-def _taken_out(store_id: int, wanted: Sequence[Tuple]) -> Iterator[Tuple]:
-    """Delete tuples without a word in the change log; return those that were there. Raises Refused when somebody else
-    is writing one of them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '1s'")  # until the savepoint is rolled back
-    try:
-        yield from _deleted(store_id, wanted)
-    except OperationalError as error:
-        raise Refused(Code.WRITE_FAILED, "One of these tuples is being written right now: ask again.") from error
-
-
-def _deleted(store_id: int, wanted: Sequence[Tuple]) -> Iterator[Tuple]:
-    for one in wanted:
-        row = one.row()
-        rows = RelationTuple.objects.filter(
-            store_id=store_id, **{name: row[name] for name in row if name not in ("condition", "context")}
-        )
-        for condition, context in rows.values_list("condition", "context"):
-            yield replace(one, condition=condition, context=context)
-        rows.delete()
-
-
 def what_if(
     before: Engine,
     after: Engine,
@@ -182,7 +135,7 @@ class _Comparing:
         changed = self._changed_tuples()
         read = {pair for one in changed for engine in self._engines for pair, _ in read_by(engine.model, one)}
         pairs = affected(every, defined | read)
-        subjects = None if defined else self._subjects(changed)
+        subjects = self._everybody_named(pairs) if defined else self._subjects(changed)
         if subjects is not None:
             self._compare_subjects(subjects, pairs)
         else:
@@ -200,6 +153,17 @@ class _Comparing:
         return [one for key, one in {**old, **new}.items() if key not in old or key not in new]
 
     # whom it concerns
+
+    def _everybody_named(self, pairs: Iterable[Pair]) -> set[Subject] | None:
+        """Whoever stands in a tuple, and everybody else as one; None when they are too many."""
+        kinds = {kind for pair in pairs for engine in self._engines for kind in self._kinds(engine, pair)}
+        found: set[Subject] = set()
+        for kind in kinds:
+            named = self._named_in_tuples(kind, self.limits.subjects)
+            found |= {Subject.parse(name) for name in (*named, f"{kind}:*")}
+            if len(found) > self.limits.subjects:
+                return None
+        return found
 
     def _subjects(self, changed: Sequence[Tuple]) -> set[Subject] | None:
         """Everybody behind the changed tuples; None when they are too many, or everybody."""
@@ -342,17 +306,20 @@ class _Comparing:
 
     def _named(self, kind: str) -> list[str]:
         if kind not in self._people:
-            rows = RelationTuple.objects.filter(
-                store_id=self.before.store_id, subject_type=kind, subject_relation=""
-            ).order_by("subject_id")
             most = self.limits.people
-            found = list(rows.distinct().values_list("subject_id", flat=True)[: most + 1])
+            found = self._named_in_tuples(kind, most)
             if len(found) > most:
                 self.cut[f"more than {most} are named beside everybody ({kind}:*)"] = None
-            given = (one.subject for engine in self._engines for one in engine.always_given)
-            found += [one.id for one in given if one.type == kind and not one.relation]
-            self._people[kind] = sorted({f"{kind}:{number}" for number in found})
+            self._people[kind] = found
         return self._people[kind]
+
+    def _named_in_tuples(self, kind: str, most: int) -> list[str]:
+        """The subjects of a kind that stand in tuples; of those stored at most one more than `most`."""
+        rows = RelationTuple.objects.filter(store_id=self.before.store_id, subject_type=kind, subject_relation="")
+        found = list(rows.order_by("subject_id").distinct().values_list("subject_id", flat=True)[: most + 1])
+        given = (one.subject for engine in self._engines for one in engine.always_given)
+        found += [one.id for one in given if one.type == kind and not one.relation]
+        return sorted({f"{kind}:{number}" for number in found})
 
     # both
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django import forms
 from django.contrib import messages
@@ -68,7 +68,10 @@ class Outcome:
 
 
 class CommandForm(forms.Form):
-    """The parameters of a command; every command asks for its reason. Subclasses add fields and may read `self.obj`."""
+    """The parameters of a command; every command asks for its reason. Subclasses add fields and may read `self.obj`.
+    `unshown` names those that are too long to be shown again before they are confirmed."""
+
+    unshown: ClassVar[Sequence[str]] = ()
 
     reason = forms.CharField(
         max_length=500,
@@ -160,7 +163,7 @@ def _preview_page(
         effects = list(action.preview(call))
     except AppError as error:
         return _form_page(model_admin, request, action, call.obj, form, error)
-    shown = [(bound.label, _shown(bound)) for bound in form if not bound.is_hidden]
+    shown = [(bound.label, _shown(bound)) for bound in form if not bound.is_hidden and bound.name not in form.unshown]
     token = call.key.removeprefix("admin:")
     return model_admin.page(
         request,

@@ -10,13 +10,14 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from accounts.permissions.comparing import Comparison, Grant, Limits, preview, proposed
+from accounts.permissions.comparing import Comparison, Grant, Limits, preview
 from accounts.permissions.compiler import compile_model
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Refused
 from accounts.permissions.language import Faulty, Model, parse
 from accounts.permissions.language import check as faults_of
 from accounts.permissions.models import PermissionModel, PermissionStore, RelationChange, RelationTuple
+from accounts.permissions.proposing import proposed
 from accounts.permissions.tuples import Tuple, allows
 from core.ids import new_id
 from tests.accounts.permissions import fuzz_cases

@@ -117,3 +117,55 @@ def test_never_reads_all_tuples(engine: Engine) -> None:
         assert engine.page_of_objects("user:2", "viewer", "document", given=given, limit=2).next
         assert engine.page_of_users("document:2", "viewer", "user", given=given).is_complete
     assert read_whole() == before
+
+
+WIDE = parse("""model
+  schema 1.1
+
+type user
+
+type group
+  relations
+    define member: [user, group#member]
+
+type document
+  relations
+    define viewer: [user, group#member]
+""")
+
+
+def read_tuples() -> int:
+    """How many entries of the indexes of tuples were read in this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'accounts_relationtuple'")
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    ("subject", "target", "answer"),
+    [
+        ("user:one", "document:wide", True),
+        ("user:none", "document:wide", False),
+        ("user:many", "document:wide", True),
+        ("user:many", "document:narrow", True),
+        ("user:many", "document:none", False),
+        ("user:deep", "document:wide", True),
+    ],
+)
+def test_walks_from_the_end_that_is_nearer(subject: str, target: str, answer: bool) -> None:
+    engine = save_model(PermissionStore.objects.create(name=f"wide {new_id()}"), WIDE)
+    rows = [
+        row
+        for number in range(2000)
+        for row in (
+            ("document:wide", "viewer", f"group:{number}#member"),
+            (f"group:{number}", "member", "user:many"),
+            ("group:0", "member", f"user:{number}"),
+        )
+    ]
+    rows += [("group:1999", "member", "user:one"), ("document:narrow", "viewer", "group:7#member")]
+    rows += [("group:1", "member", "group:a#member"), ("group:a", "member", "user:deep")]
+    engine.write([Tuple.parse({"object": one, "relation": two, "user": three}) for one, two, three in rows])
+    before = read_tuples()
+    assert engine.check(subject, "viewer", target) is answer
+    assert read_tuples() - before < 500

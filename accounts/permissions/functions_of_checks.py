@@ -70,8 +70,8 @@ END $engine$;
 """
 )
 
-# From the subject until `many` places are met, then from the object eight times as far, and so on. So a check costs what
-# the shorter walk does, whether an object is shared with thousands of groups or a person is in thousands.
+# From the subject until `many` places are met, then from the object eight times as far, and so on. So a check costs
+# what the shorter walk does, whether an object is shared with thousands of groups or a person is in thousands.
 CHECK_FAR = (
     """
 CREATE OR REPLACE FUNCTION permission_check_far{suffix}(

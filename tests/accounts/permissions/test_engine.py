@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Code, Refused
@@ -141,18 +141,8 @@ def read_tuples() -> int:
         return int(cursor.fetchone()[0])
 
 
-@pytest.mark.parametrize(
-    ("subject", "target", "answer"),
-    [
-        ("user:one", "document:wide", True),
-        ("user:none", "document:wide", False),
-        ("user:many", "document:wide", True),
-        ("user:many", "document:narrow", True),
-        ("user:many", "document:none", False),
-        ("user:deep", "document:wide", True),
-    ],
-)
-def test_walks_from_the_end_that_is_nearer(subject: str, target: str, answer: bool) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_walks_from_the_end_that_is_nearer(owner_connection: Any) -> None:
     engine = save_model(PermissionStore.objects.create(name=f"wide {new_id()}"), WIDE)
     rows = [
         row
@@ -166,6 +156,16 @@ def test_walks_from_the_end_that_is_nearer(subject: str, target: str, answer: bo
     rows += [("group:1999", "member", "user:one"), ("document:narrow", "viewer", "group:7#member")]
     rows += [("group:1", "member", "group:a#member"), ("group:a", "member", "user:deep")]
     engine.write([Tuple.parse({"object": one, "relation": two, "user": three}) for one, two, three in rows])
-    before = read_tuples()
-    assert engine.check(subject, "viewer", target) is answer
-    assert read_tuples() - before < 500
+    owner_connection.execute("ANALYZE accounts_relationtuple, accounts_permissionhop, accounts_permissionnode")
+    for subject, target, answer in (
+        ("user:one", "document:wide", True),
+        ("user:none", "document:wide", False),
+        ("user:many", "document:wide", True),
+        ("user:many", "document:narrow", True),
+        ("user:many", "document:none", False),
+        ("user:deep", "document:wide", True),
+    ):
+        with transaction.atomic():
+            before = read_tuples()
+            assert engine.check(subject, "viewer", target) is answer
+            assert read_tuples() - before < 500, (subject, target)

@@ -1,156 +1,170 @@
-"""Who may do what, by roles: fills the port `core.access`.
+"""Who may do what: fills the port `core.access` with the permission engine, and decides nothing itself.
 
-* Staff hold every permission that is for staff, and see everything.
-* A person holds what their role in the object's organisation gives, and sees what belongs to their organisations.
-* An API key acts in its own organisation, at most as an administrator, within its scopes. It sees its organisation and
-  the kinds of things on which it has any scope.
-* What belongs to no organisation is for staff, save what is a person's own: themselves and their sessions.
+* A permission is asked of the organisation to which a thing belongs; of the company, when staff ask; of a person, when
+  it is about what is theirs (themselves, their sessions).
+* Whoever may do anything to things of a kind sees those of the organisation; what was shared with somebody, they see.
+* What belongs to no organisation is for staff, save what is a person's own.
 * The anonymous hold nothing and see nothing.
-
-`allows` takes one query at most, `visible` none of its own (a subquery), however many rows there are.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
-from accounts import permissions as own
-from accounts.models import Membership, Session, User
-from accounts.selectors import memberships
+from accounts.models import Session, User
+from accounts.permissions import asking
+from accounts.permissions.language.model import Computed, leaves
+from accounts.permissions.product import (
+    COMPANY,
+    ORGANIZATION,
+    given_of_person,
+    given_of_staff,
+    object_of,
+    organization_of,
+    shipped,
+    subject_of,
+    type_of,
+)
 from core import context
-from core.access import EVERYTHING, NOTHING, Permission, Reach, Role
+from core.access import EVERYTHING, NOTHING, Holders, Permission, Reach, Role
 from core.actor import Actor, ActorType
 
 _M = TypeVar("_M", bound=Model)
-
-_OF_ONESELF = frozenset({own.USER_VIEW.name, own.USER_EDIT.name, own.SESSION_END.name})
-_ROLE_OF_KEYS = Role.ADMIN
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_VIEWER: Final = "viewer"  # of an organisation: any of its roles; of a thing: also with whom it was shared
+_INSIDER: Final = "insider"  # of an organisation: its keys too
 
 
-class RolePolicy:
-    """Answers by the roles of `Membership`."""
+class RelationPolicy:
+    """Answers by relations: a few questions to the engine, however many rows there are."""
 
     def allows(self, actor: Actor, permission: Permission, obj: Any) -> bool:
+        subject = subject_of(actor)
+        if subject is None:
+            return False
         if actor.is_staff:
-            return permission.is_for_staff
-        if actor.id is None or not _is_in_scope(actor, permission.name):
-            return False
-        if actor.type is ActorType.USER and permission.name in _OF_ONESELF and _is_own(actor, obj):
-            return True
-        if not permission.roles:
-            return False
+            return _staff_may(actor, subject, permission.name)
+        owner_id = _person_behind(obj)
+        if owner_id is not None:
+            return _is_own(subject, permission.name, owner_id)
         organization_id = context.current().organization_id if obj is None else organization_of(obj)
-        return organization_id is not None and _role(actor, organization_id) in permission.roles
+        if organization_id is None or not _is_known(ORGANIZATION, permission.name):
+            return False
+        if asking.check(subject, permission.name, f"{ORGANIZATION}:{organization_id}"):
+            return True
+        return obj is not None and permission.name == f"{_noun(type(obj))}.view" and _is_shared(subject, obj)
 
     def sees(self, actor: Actor, obj: Model) -> bool:
-        if actor.is_staff:
-            return True
-        if actor.id is None:
+        subject = subject_of(actor)
+        if subject is None:
             return False
-        if actor.type is ActorType.USER and _is_own(actor, obj):
-            return True
+        if actor.is_staff:
+            return _staff_see(actor, subject, type(obj))
+        owner_id = _person_behind(obj)
+        if owner_id is not None:
+            return _is_own(subject, "accounts.user.view", owner_id)
         organization_id = organization_of(obj)
-        return organization_id is not None and _role(actor, organization_id) is not None
+        if organization_id is None:
+            return False
+        seeing = _seeing(ORGANIZATION, type(obj))
+        return asking.check(subject, seeing, f"{ORGANIZATION}:{organization_id}") or _is_shared(subject, obj)
 
     def visible(self, actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
-        if actor.is_staff:
-            return queryset
-        if actor.id is None:
+        subject = subject_of(actor)
+        if subject is None:
             return queryset.none()
+        if actor.is_staff:
+            return queryset if _staff_see(actor, subject, queryset.model) else queryset.none()
         path = getattr(queryset.model, "organization_path", None)
         if path is None:
             return _own_rows(actor, queryset)
-        if actor.organization_id is not None:
-            is_reached = path == "id" or _reaches(actor, queryset)
-            return queryset.filter(**{path: actor.organization_id}) if is_reached else queryset.none()
-        mine = _organizations_of(actor.id, None if path == "id" else context.current().organization_id)
-        return queryset.filter(**{f"{path}__in": mine})
+        seeing = _seeing(ORGANIZATION, queryset.model)
+        places = _ids(asking.list_objects(subject, seeing, ORGANIZATION))
+        is_bounded = path != "id" and actor.organization_id is None  # a key belongs to one organisation anyway
+        chosen = context.current().organization_id if is_bounded else None
+        rows = _in(path, places if chosen is None else places & {chosen})
+        if _is_known(type_of(queryset.model), _VIEWER) and path != "id":
+            shared = _ids(asking.list_objects(subject, _VIEWER, type_of(queryset.model)))
+            if shared:
+                rows |= Q(pk__in=shared)
+        return queryset.filter(rows)
 
     def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]:
         """Like `visible`, a key reaches the kinds of things on which it has any scope; a chosen organisation bounds."""
+        subject = subject_of(actor)
+        if subject is None:
+            return dict.fromkeys((each.name for each in permissions), NOTHING)
         if actor.is_staff:
-            return {each.name: EVERYTHING if each.is_for_staff else NOTHING for each in permissions}
-        if actor.id is None:
-            return {each.name: NOTHING for each in permissions}
-        roles, chosen = _roles(actor), context.current().organization_id
+            held = _held_by_staff(actor, subject, [each.name for each in permissions])
+            return {each.name: EVERYTHING if each.name in held else NOTHING for each in permissions}
+        asked = {each.name: _reaching(actor, each.name) for each in permissions}
+        known = {relation for relation in asked.values() if _is_known(ORGANIZATION, relation)}
+        found = asking.objects_by_relation(subject, sorted(known), ORGANIZATION)
+        chosen = context.current().organization_id
+        places = {relation: _ids(objects) for relation, objects in found.items()}
         return {
-            each.name: Reach(
-                frozenset(
-                    organization_id
-                    for organization_id, role in roles.items()
-                    if role in each.roles and chosen in (None, organization_id)
-                )
-                if _has_scope_on(actor, *each.name.split(".")[:2])
-                else frozenset()
-            )
-            for each in permissions
+            name: Reach(frozenset(place for place in places.get(relation, ()) if chosen in (None, place)))
+            for name, relation in asked.items()
         }
 
-
-def organization_of(obj: Any) -> UUID | None:
-    """Return the id of the organisation to which a row belongs, by its model's `organization_path`."""
-    path = getattr(obj, "organization_path", None)
-    if path is None:
-        return None
-    value = obj
-    for part in path.split("__"):
-        value = getattr(value, part, None)
-        if value is None:
-            return None
-    return value if isinstance(value, UUID) else None
+    def holders(self, permission: Permission) -> Holders:
+        """Read off the shipped model: which roles of an organisation lead to the relation."""
+        relation = shipped().relation(ORGANIZATION, permission.name)
+        leading = _leading_to(permission.name)
+        return Holders(
+            roles=frozenset(role for role in Role if role in leading),
+            is_for_keys=relation is not None and any(one.type == "api_key" for one in relation.restrictions),
+            is_for_staff=shipped().relation("company", permission.name) is not None,
+        )
 
 
-def _role(actor: Actor, organization_id: UUID) -> Role | None:
-    if actor.organization_id is not None:
-        return _ROLE_OF_KEYS if actor.organization_id == organization_id else None
-    assert actor.id is not None
-    return memberships.role_in(actor.id, organization_id)
+def _leading_to(relation: str) -> set[str]:
+    """The relations of an organisation of which every holder has `relation` too."""
+    found, waiting = set[str](), [relation]
+    while waiting:
+        definition = shipped().relation(ORGANIZATION, waiting.pop())
+        for leaf in leaves(definition.rewrite) if definition is not None else ():
+            if isinstance(leaf, Computed) and leaf.relation not in found:
+                found.add(leaf.relation)
+                waiting.append(leaf.relation)
+    return found
 
 
-def _roles(actor: Actor) -> dict[UUID, Role]:
-    """Return what the actor is in each of its organisations; one query, or none when the request knows."""
-    assert actor.id is not None
-    if actor.organization_id is not None:
-        return {actor.organization_id: _ROLE_OF_KEYS}
-    return memberships.roles_of(actor.id)
+# staff
 
 
-def _is_in_scope(actor: Actor, permission: str) -> bool:
-    if actor.scopes is None:
-        return True
-    app, noun, _verb = permission.split(".", 2)
-    return bool(actor.scopes & {permission, f"{app}.{noun}.*", f"{app}.*"})
+def _staff_may(actor: Actor, subject: str, relation: str) -> bool:
+    return _is_known("company", relation) and asking.check(subject, relation, COMPANY, given=given_of_staff(actor))
 
 
-def _reaches(actor: Actor, queryset: QuerySet[Any]) -> bool:
-    """Whether a key has any scope on the kind of thing: who may cancel a subscription may see it."""
-    options = queryset.model._meta
-    return _has_scope_on(actor, options.app_label, _CAPITAL.sub("_", options.object_name or "").lower())
+def _staff_see(actor: Actor, subject: str, model: type[Model]) -> bool:
+    """Things of a kind that no permission names are seen by all staff."""
+    return _staff_may(actor, subject, _seeing("company", model))
 
 
-def _has_scope_on(actor: Actor, app: str, noun: str) -> bool:
-    if actor.scopes is None:
-        return True
-    return any(scope == f"{app}.*" or scope.startswith(f"{app}.{noun}.") for scope in actor.scopes)
+def _held_by_staff(actor: Actor, subject: str, names: Iterable[str]) -> set[str]:
+    asked = [name for name in names if _is_known("company", name)]
+    answers = asking.check_many([(subject, name, COMPANY) for name in asked], given=given_of_staff(actor))
+    return {name for name, answer in zip(asked, answers, strict=True) if answer is True}
 
 
-def _organizations_of(user_id: UUID, chosen: UUID | None) -> Any:
-    """The person's organisations, or the chosen one when it is among them: what the request knows, else a subquery."""
-    known = memberships.known_organizations(user_id)
-    if known is None:
-        mine = Membership.objects.filter(user_id=user_id).values("organization_id")
-        return mine if chosen is None else mine.filter(organization_id=chosen)
-    return [organization_id for organization_id in known if chosen is None or organization_id == chosen]
+# what is one's own
 
 
-def _is_own(actor: Actor, obj: Any) -> bool:
-    return (isinstance(obj, User) and obj.pk == actor.id) or (isinstance(obj, Session) and obj.user_id == actor.id)
+def _person_behind(obj: Any) -> UUID | None:
+    """Whose own a thing is: theirs alone, whatever organisations they belong to."""
+    if isinstance(obj, User):
+        return obj.pk
+    return obj.user_id if isinstance(obj, Session) else None
+
+
+def _is_own(subject: str, relation: str, owner_id: UUID) -> bool:
+    if not _is_known("user", relation):
+        return False
+    return asking.check(subject, relation, f"user:{owner_id}", given=given_of_person(owner_id))
 
 
 def _own_rows(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
@@ -159,3 +173,54 @@ def _own_rows(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
     if actor.type is ActorType.USER and issubclass(queryset.model, Session):
         return queryset.filter(user_id=actor.id)
     return queryset.none()
+
+
+# names
+
+
+def _is_known(kind: str, relation: str) -> bool:
+    return asking.engine().model.relation(kind, relation) is not None
+
+
+def _noun(model: type[Model]) -> str:
+    return f"{model._meta.app_label}.{type_of(model)}"
+
+
+def _seeing(kind: str, model: type[Model]) -> str:
+    """The relation to an organisation, or to the company, by which things of a kind are seen there."""
+    if type_of(model) == kind:
+        return _INSIDER
+    relation = f"{_noun(model)}.see"
+    if _is_known(kind, relation):
+        return relation
+    return _VIEWER if kind == ORGANIZATION else "staff"  # no permission names them
+
+
+def _reaching(actor: Actor, permission: str) -> str:
+    """By what a permission reaches things that are found outside of the tables: for a key, by any scope on them."""
+    if actor.type is not ActorType.API_KEY or not _is_known(ORGANIZATION, permission):
+        return permission
+    seeing = permission.rpartition(".")[0] + ".see"
+    return seeing if _is_known(ORGANIZATION, seeing) and _is_for_keys(permission) else permission
+
+
+def _is_for_keys(permission: str) -> bool:
+    relation = asking.engine().model.relation(ORGANIZATION, permission)
+    return relation is not None and any(one.type == "api_key" for one in relation.restrictions)
+
+
+def _is_shared(subject: str, obj: Model) -> bool:
+    kind = type_of(type(obj))
+    return kind != ORGANIZATION and _is_known(kind, _VIEWER) and asking.check(subject, _VIEWER, object_of(obj))
+
+
+def _in(path: str, places: set[UUID]) -> Q:
+    """One organisation is compared and not looked up in a list: then an index gives the rows in its order."""
+    if len(places) == 1:
+        (only,) = places
+        return Q(**{path: only})
+    return Q(**{f"{path}__in": places})
+
+
+def _ids(objects: Iterable[str]) -> set[UUID]:
+    return {UUID(one.partition(":")[2]) for one in objects}

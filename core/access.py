@@ -40,13 +40,11 @@ permissions: dict[str, Permission] = {}
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Something that may be done: `app.object.verb`. `roles` of the object's organisation hold it (empty: staff only);
-    `is_for_staff` says whether staff do. An API key needs the scope `app.object.verb` or `app.object.*` or `app.*`."""
+    """Something that may be done: `app.object.verb`. Who may is said by the relation of that name in `<app>/model.fga`.
+    An API key needs the scope `app.object.verb` or `app.object.*` or `app.*`."""
 
     name: str
     text: str
-    roles: frozenset[Role] = frozenset()
-    is_for_staff: bool = True
 
     def __post_init__(self) -> None:
         assert permissions.get(self.name, self) == self, f"permission {self.name} is declared twice"
@@ -64,6 +62,15 @@ class Reach:
         return self.organizations is None
 
 
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who may hold a permission: roles of the organisation, its API keys by a scope, staff."""
+
+    roles: frozenset[Role]
+    is_for_keys: bool
+    is_for_staff: bool
+
+
 EVERYTHING = Reach(None)
 NOTHING = Reach(frozenset())
 
@@ -78,6 +85,8 @@ class Policy(Protocol):
     def visible(self, actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]: ...
 
     def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]: ...
+
+    def holders(self, permission: Permission) -> Holders: ...
 
 
 _policy: Policy | None = None
@@ -119,3 +128,8 @@ def reach(actor: Actor, names: Collection[str]) -> dict[str, Reach]:
     if actor.is_system:
         return dict.fromkeys(names, EVERYTHING)
     return policy().reach(actor, [permissions[name] for name in names])
+
+
+def holders(name: str) -> Holders:
+    """Return who may hold a permission, as the model says it."""
+    return policy().holders(permissions[name])

@@ -24,6 +24,7 @@ class Actor:
     `label` is for people who read a page and is never stored in an event. `organization_id` bounds an actor that
     belongs to one organisation (API keys, service accounts); `scopes` bounds what a key may do (None: no bound).
     `session_id` is that by which they were let in: a person's session, a service account's key.
+    `staff_groups` bounds a staff member to what these groups of staff may do (None: no bound).
     `on_behalf_of` is the person as whom a staff member acts.
     """
 
@@ -33,6 +34,7 @@ class Actor:
     organization_id: UUID | None = None
     scopes: frozenset[str] | None = None
     session_id: UUID | None = None
+    staff_groups: frozenset[int] | None = None
     on_behalf_of: Actor | None = None
 
     @property
@@ -59,18 +61,20 @@ class Actor:
             "id": str(self.id) if self.id else None,
             "organization_id": str(self.organization_id) if self.organization_id else None,
             "scopes": sorted(self.scopes) if self.scopes is not None else None,
+            "staff_groups": sorted(self.staff_groups) if self.staff_groups is not None else None,
             "on_behalf_of": self.on_behalf_of.as_payload() if self.on_behalf_of else None,
         }
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Actor:
         """Rebuild the actor that `as_payload` wrote down."""
-        scopes, behalf = payload.get("scopes"), payload.get("on_behalf_of")
+        scopes, groups, behalf = payload.get("scopes"), payload.get("staff_groups"), payload.get("on_behalf_of")
         return cls(
             type=ActorType(payload["type"]),
             id=UUID(payload["id"]) if payload.get("id") else None,
             organization_id=UUID(payload["organization_id"]) if payload.get("organization_id") else None,
             scopes=frozenset(scopes) if scopes is not None else None,
+            staff_groups=frozenset(groups) if groups is not None else None,
             on_behalf_of=cls.from_payload(behalf) if behalf else None,
         )
 

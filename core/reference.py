@@ -80,10 +80,15 @@ def permissions_page() -> str:
     rows = []
     for name in sorted(access.permissions):
         permission = access.permissions[name]
-        roles = ", ".join(role for role in access.Role if role in permission.roles)
-        rows.append((f"`{name}`", permission.text, roles, "yes" if permission.is_for_staff else ""))
-    lead = "Who may do what: roles in the object's organisation, and staff. An API key needs it as a scope."
-    return page("Permissions", lead, table(("permission", "allows to", "roles", "staff"), rows))
+        holders = access.holders(name)
+        roles = ", ".join(role for role in access.Role if role in holders.roles)
+        marks = ("yes" if holds else "" for holds in (holders.is_for_keys, holders.is_for_staff))
+        rows.append((f"`{name}`", permission.text, roles, *marks))
+    lead = (
+        "Who may do what: roles in the object's organisation, API keys that have it as a scope, roles of the "
+        "organisation's own making that hold it, and staff. Made from the permission model (`fga.mod`)."
+    )
+    return page("Permissions", lead, table(("permission", "allows to", "roles", "API keys", "staff"), rows))
 
 
 def commands_page(apps: Iterable[str]) -> str:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,10 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.actors import actor_of_user
-from accounts.models import Organization, User
+from accounts.models import ApiKey, Organization, User
 from accounts.services import memberships, organizations, users
 from core.access import Role
-from core.actor import SYSTEM, Actor
+from core.actor import SYSTEM, Actor, ActorType
 
 PASSWORD = "correct horse battery staple"
 
@@ -45,6 +46,14 @@ class Api(APIClient):
 def new_person(email: str, *, is_staff: bool = False, name: str = "") -> User:
     """Enter a person whose address is proven and whose password is `PASSWORD`."""
     return users.create(actor=SYSTEM, email=email, password=PASSWORD, name=name, is_staff=is_staff)
+
+
+def key_actor(organization: Organization, *scopes: str) -> Actor:
+    """As whom a program acts whose key has these scopes: those of its row."""
+    key = ApiKey.objects.create(
+        organization=organization, name="robot", lookup=secrets.token_hex(6), secret_hash=b"", scopes=list(scopes)
+    )
+    return Actor(ActorType.API_KEY, id=key.pk, organization_id=organization.pk, scopes=frozenset(scopes))
 
 
 @pytest.fixture

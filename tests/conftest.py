@@ -107,11 +107,13 @@ def _empty_valkey(_valkey: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_kept_answers() -> None:
-    """Each test starts as a process that was asked nothing about permissions: ids of stores may come twice."""
-    from accounts.permissions import cache
+def _no_kept_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts as a process that was asked nothing about permissions: ids of stores may come twice. What it
+    knows does not age, since a statement more or less after a second would be counted by some test."""
+    from accounts.permissions import asking, revision
 
-    cache.forget()
+    asking.forget()
+    monkeypatch.setattr(revision, "RECHECK_SECONDS", 1e9)
 
 
 _MADE_ANEW = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?7[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}|[a-z]+_01[0-9a-z]{24}")

@@ -13,6 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -23,11 +24,10 @@ from accounts.admin.permission_parts import Line, coloured, engine, lines_of
 from accounts.permissions import problems
 from accounts.permissions.comparing import preview
 from accounts.permissions.differences import differences
-from accounts.permissions.engine import model_of
-from accounts.permissions.language import Fault, to_dsl
+from accounts.permissions.language import Fault, from_json, to_dsl
 from accounts.permissions.models import PermissionModel, PermissionStore
+from accounts.permissions.product import STORE
 from accounts.services import permission_models
-from accounts.services.permission_models import STORE
 from core import ids
 from core.access import allows
 from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin
@@ -53,7 +53,7 @@ _AROUND: Final = 3  # lines shown around a difference
 
 def text_of(row: PermissionModel) -> str:
     """Return a version as its author writes it."""
-    return to_dsl(model_of(row))
+    return to_dsl(from_json(row.document))
 
 
 class ModelEditor(forms.Textarea):
@@ -181,6 +181,9 @@ class PermissionModelAdmin(EntityAdmin):
     def get_states(self, obj: PermissionModel) -> Iterable[object]:
         return [self.standing(obj)]
 
+    def page(self, request: HttpRequest, obj: Any, template: str, **shown: Any) -> TemplateResponse:
+        return super().page(request, obj, template, **{"title": self.get_title(obj) if obj.pk else "New", **shown})
+
     def timeline_url(self, obj: PermissionModel) -> str:
         return reverse("admin:audit_event_changelist") + "?q=accounts.permission_model.created"
 
@@ -234,8 +237,7 @@ class PermissionModelAdmin(EntityAdmin):
         named = request.GET.get("version", "")
         found = self.get_object(request, named) if named else rows.first()
         store = found.store if found else PermissionStore(name=STORE)
-        document, nodes = (found.document, found.nodes) if found else (None, {})
-        new = PermissionModel(store=store, document=document, nodes=nodes)
+        new = PermissionModel(store=store, document=found.document if found else None)
         return run_command_view(self, request, new, NEW)
 
     def validate_view(self, request: HttpRequest) -> JsonResponse:

@@ -18,9 +18,9 @@ from django.utils.safestring import SafeString, mark_safe
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Refused
 from accounts.permissions.models import RelationTuple
+from accounts.permissions.product import STORE
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Object, Subject, Tuple
-from accounts.services.permission_models import STORE
 from core.access import allows
 from core.actor import Actor
 from core.admin import Section

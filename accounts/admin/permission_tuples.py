@@ -19,9 +19,9 @@ from accounts.admin.permission_questions import what_if_view, why_view
 from accounts.permissions import names, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import RelationTuple
+from accounts.permissions.product import STORE
 from accounts.permissions.tuples import Tuple
 from accounts.services import relations
-from accounts.services.permission_models import STORE
 from core import ids
 from core.access import allows
 from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin, Outcome

@@ -14,11 +14,10 @@ from accounts.api.permission_questions import engine
 from accounts.errors import PermissionModelInvalid, PermissionModelNotFound
 from accounts.permissions import PERMISSION_MODEL_CREATE, PERMISSION_MODEL_VIEW, problems
 from accounts.permissions.differences import Affected, differences, stale_tuples
-from accounts.permissions.engine import model_of
-from accounts.permissions.language import Fault, Faulty, Model, to_dsl
+from accounts.permissions.language import Fault, Faulty, Model, from_json, to_dsl
 from accounts.permissions.models import PermissionModel
+from accounts.permissions.product import STORE
 from accounts.services import permission_models
-from accounts.services.permission_models import STORE
 from core import ids
 from core.access import require
 from core.api.operations import operation
@@ -160,7 +159,7 @@ def _row(public_id: str) -> PermissionModel:
 
 def _shown(row: PermissionModel) -> dict[str, Any]:
     try:
-        text: str | None = to_dsl(model_of(row))
+        text: str | None = to_dsl(from_json(row.document))
     except ValueError:
         text = None
     return {"id": UUID(int=row.pk), "created_at": row.created_at, "document": row.document, "text": text}

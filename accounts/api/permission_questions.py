@@ -11,21 +11,15 @@ from accounts.api.permission_input import check_question, read_tuple, read_tuple
 from accounts.permissions import PERMISSION_ASK, names, problems, providers, tuples
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
+from accounts.permissions.product import STORE, subject_of
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Tuple
-from accounts.services.permission_models import STORE
 from core.access import allows, require
-from core.actor import Actor, ActorType
+from core.actor import Actor
 from core.api.views import APIView
 from core.errors import Forbidden, InvalidInput
 
 _LARGEST = 2**63 - 1
-_SUBJECTS: Mapping[ActorType, str] = {
-    ActorType.USER: "user",
-    ActorType.STAFF: "user",
-    ActorType.API_KEY: "api_key",
-    ActorType.SERVICE_ACCOUNT: "service_account",
-}
 
 
 def engine(model_id: UUID | None = None, pointer: str = "/model_id", *, is_of_now: bool = False) -> Engine:
@@ -37,11 +31,6 @@ def engine(model_id: UUID | None = None, pointer: str = "/model_id", *, is_of_no
         chosen = LocalProvider() if is_of_now or model_id is not None else providers.get()
         found: Any = chosen.open(STORE, str(model_id.int) if model_id is not None else "")
         return cast("Engine", found)  # the copy on a server has all that the engine here has
-
-
-def subject_of(actor: Actor) -> str:
-    """Return as whom somebody stands in tuples."""
-    return f"{_SUBJECTS[actor.type]}:{actor.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.access import ADMINS, BILLING, EVERYONE, OWNERS, Permission
+from core.access import Permission
 
 USER_VIEW = Permission("accounts.user.view", "See a person.")
 USER_EDIT = Permission("accounts.user.edit", "Change a person's name.")
@@ -10,27 +10,27 @@ USER_MANAGE = Permission("accounts.user.manage", "Deactivate and reactivate peop
 STAFF_MANAGE = Permission("accounts.staff.manage", "Grant and revoke staff rights.")
 SESSION_END = Permission("accounts.session.end", "Sign a person out.")
 
-ORGANIZATION_VIEW = Permission("accounts.organization.view", "See an organisation.", EVERYONE)
-ORGANIZATION_EDIT = Permission("accounts.organization.edit", "Change an organisation's name and addresses.", ADMINS)
-MEMBERSHIP_VIEW = Permission("accounts.membership.view", "See who belongs to an organisation.", EVERYONE)
-MEMBERSHIP_MANAGE = Permission("accounts.membership.manage", "Change roles and remove members.", ADMINS)
-OWNERSHIP_MANAGE = Permission("accounts.ownership.manage", "Make owners and unmake them.", OWNERS)
-INVITATION_VIEW = Permission("accounts.invitation.view", "See invitations.", ADMINS)
-INVITATION_MANAGE = Permission("accounts.invitation.manage", "Invite people and take invitations back.", ADMINS)
-API_KEY_VIEW = Permission("accounts.api_key.view", "See API keys (never their secrets).", ADMINS)
-API_KEY_MANAGE = Permission("accounts.api_key.manage", "Make, rotate and revoke API keys.", ADMINS)
+ORGANIZATION_VIEW = Permission("accounts.organization.view", "See an organisation.")
+ORGANIZATION_EDIT = Permission("accounts.organization.edit", "Change an organisation's name and addresses.")
+MEMBERSHIP_VIEW = Permission("accounts.membership.view", "See who belongs to an organisation.")
+MEMBERSHIP_MANAGE = Permission("accounts.membership.manage", "Change roles and remove members.")
+OWNERSHIP_MANAGE = Permission("accounts.ownership.manage", "Make owners and unmake them.")
+INVITATION_VIEW = Permission("accounts.invitation.view", "See invitations.")
+INVITATION_MANAGE = Permission("accounts.invitation.manage", "Invite people and take invitations back.")
+API_KEY_VIEW = Permission("accounts.api_key.view", "See API keys (never their secrets).")
+API_KEY_MANAGE = Permission("accounts.api_key.manage", "Make, rotate and revoke API keys.")
 
-TEAM_VIEW = Permission("accounts.team.view", "See teams and who belongs to them.", EVERYONE)
-TEAM_MANAGE = Permission("accounts.team.manage", "Make, rename and delete teams; add and remove members.", ADMINS)
-CUSTOM_ROLE_VIEW = Permission("accounts.custom_role.view", "See custom roles and who holds them.", ADMINS)
+TEAM_VIEW = Permission("accounts.team.view", "See teams and who belongs to them.")
+TEAM_MANAGE = Permission("accounts.team.manage", "Make, rename and delete teams; add and remove members.")
+CUSTOM_ROLE_VIEW = Permission("accounts.custom_role.view", "See custom roles and who holds them.")
 CUSTOM_ROLE_MANAGE = Permission(
-    "accounts.custom_role.manage", "Make, change and delete custom roles; give and take them.", ADMINS
+    "accounts.custom_role.manage", "Make, change and delete custom roles; give and take them."
 )
-SERVICE_ACCOUNT_VIEW = Permission("accounts.service_account.view", "See service accounts.", ADMINS)
+SERVICE_ACCOUNT_VIEW = Permission("accounts.service_account.view", "See service accounts.")
 SERVICE_ACCOUNT_MANAGE = Permission(
-    "accounts.service_account.manage", "Make, change, deactivate and reactivate service accounts.", ADMINS
+    "accounts.service_account.manage", "Make, change, deactivate and reactivate service accounts."
 )
-SHARE_MANAGE = Permission("accounts.share.manage", "Share single things, see with whom, and take it back.", BILLING)
+SHARE_MANAGE = Permission("accounts.share.manage", "Share single things, see with whom, and take it back.")
 
 # The relationship engine. People and keys that are not staff may ask about themselves without any of these.
 PERMISSION_ASK = Permission("accounts.permission.ask", "Ask what anybody may do, and why.")

@@ -23,8 +23,9 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.permissions import changes, providers, writes
-from accounts.permissions.engine import Engine, model_of
+from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language import from_json
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
 from accounts.permissions.models import OpenFGACopy, RelationTuple
 from accounts.permissions.providers.local import LocalProvider
@@ -116,7 +117,7 @@ def _carry_model(lease: HeldLease, provider: OpenFGAProvider, copy: OpenFGACopy,
     if engine is None or engine.model != newest.model:  # equal: who gave it was killed before saying so here
         engine = provider.add_model(copy.server_store, newest.model)
     if copy.model is not None:
-        for some in _newly_allowed(newest.store_id, model_of(copy.model), newest.model):
+        for some in _newly_allowed(newest.store_id, from_json(copy.model.document), newest.model):
             _check_lead(lease)
             push(engine, newest.store_id, some)
     copy.model_id, copy.server_model = newest.model_id, engine.model_id

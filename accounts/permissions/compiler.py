@@ -8,7 +8,8 @@ over the graph of nodes, a level at a time, and only `and` and `but not` are que
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -77,6 +78,11 @@ class Program:
     conditional: frozenset[int] = frozenset()  # nodes from which a condition can be met
     circular: frozenset[int] = frozenset()  # operators that lead back to themselves
 
+    @property
+    def digest(self) -> str:
+        """What changes with the compiled model: by the model, or by another compiler."""
+        return hashlib.sha256(repr((self.nodes, self.hops)).encode()).hexdigest()
+
     def has_operators(self, node: int) -> bool:
         """Whether a walk from `node` can meet an `and` or a `but not`."""
         return any(self.nodes[number].operator for number in self.reached[node])
@@ -112,10 +118,8 @@ class Program:
 def compile_model(model: Model) -> Program:
     """Compile a model that `language.check` found no fault with."""
     compiler = _Compiler(model)
-    for definition in model.types.values():
-        for relation in definition.relations.values():
-            number = compiler.program.relations[definition.name, relation.name]
-            compiler.fill(number, definition.name, relation, relation.rewrite)
+    for object_type, relation in _relations(model):
+        compiler.fill(compiler.program.relations[object_type, relation.name], object_type, relation, relation.rewrite)
     program = compiler.program
     program.hops = list(dict.fromkeys(program.hops))
     _close(program)
@@ -124,14 +128,20 @@ def compile_model(model: Model) -> Program:
     return program
 
 
+def _relations(model: Model) -> Iterator[tuple[str, Relation]]:
+    """All relations in the order of their names: a model is compiled to the same numbers wherever it was read from."""
+    for object_type, definition in sorted(model.types.items()):
+        for _, relation in sorted(definition.relations.items()):
+            yield object_type, relation
+
+
 class _Compiler:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.program = Program()
         self._operators: dict[tuple[str, str, int], int] = {}
-        for definition in model.types.values():
-            for relation in definition.relations.values():
-                self.program.relations[definition.name, relation.name] = self._node(definition.name)
+        for object_type, relation in _relations(model):
+            self.program.relations[object_type, relation.name] = self._node(object_type)
 
     def _node(self, object_type: str, operator: str = "", operands: Iterable[int] = ()) -> int:
         number = len(self.program.nodes)

@@ -44,39 +44,36 @@ def save_model(store: PermissionStore, model: Model) -> Engine:
     faults = [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
     if faults:
         raise Faulty(faults)
-    program = compile_model(model)
-    nodes: dict[str, dict[str, int]] = {}
-    for (object_type, relation), number in program.relations.items():
-        nodes.setdefault(object_type, {})[relation] = number
+    row = PermissionModel(store=store, document=to_json(model))
     with transaction.atomic():
-        revision.written()
-        row = PermissionModel.objects.create(store=store, document=to_json(model), nodes=nodes)
-        PermissionNode.objects.bulk_create(
-            PermissionNode(
-                model=row,
-                number=node.number,
-                object_type=node.object_type,
-                operator=node.operator,
-                operands=list(node.operands),
-                nested=list(map(program.has_operators, node.operands)),
-                region=sorted(program.regions[node.number]),
-            )
-            for node in program.nodes
-        )
-        PermissionHop.objects.bulk_create(PermissionHop(model=row, **asdict(hop)) for hop in program.hops)
+        revision.written(is_model=True)
+        program = compile_into(row)
     return Engine(store.pk, row.pk, model, program)
 
 
-def model_of(row: PermissionModel) -> Model:
-    """Return a model as it was saved, its relations in their order: PostgreSQL keeps JSON without one, and the compiler
-    numbers nodes in it."""
-    model = from_json(row.document)
-    types = {}
-    for definition in model.types.values():
-        order = row.nodes.get(definition.name, {})
-        relations = sorted(definition.relations.items(), key=lambda item: order[item[0]])
-        types[definition.name] = replace(definition, relations=dict(relations))
-    return replace(model, types=types)
+def compile_into(row: PermissionModel) -> Program:
+    """Compile a stored model and keep its nodes and hops, if others than these are kept for it."""
+    program = compile_model(from_json(row.document))
+    if row.digest == program.digest:
+        return program
+    row.digest = program.digest
+    row.save()
+    PermissionNode.objects.filter(model=row).delete()
+    PermissionHop.objects.filter(model=row).delete()
+    PermissionNode.objects.bulk_create(
+        PermissionNode(
+            model=row,
+            number=node.number,
+            object_type=node.object_type,
+            operator=node.operator,
+            operands=list(node.operands),
+            nested=list(map(program.has_operators, node.operands)),
+            region=sorted(program.regions[node.number]),
+        )
+        for node in program.nodes
+    )
+    PermissionHop.objects.bulk_create(PermissionHop(model=row, **asdict(hop)) for hop in program.hops)
+    return program
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from accounts.permissions import functions_of_lists as lists
 from accounts.permissions import functions_of_pages as pages
 
 MAX_DEPTH: Final = 25  # tuples in a row from the question to the answer, as in OpenFGA (resolveNodeLimit)
-FEW: Final = 128  # places that a check meets from the object before it tries from the subject
 
 _STORED = "accounts_relationtuple"
 # `OFFSET 0` keeps the rows of the request a subquery: only as such can they be read beside probes of the index for each
@@ -73,7 +72,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context
 """
 
 _TEMPLATES: Final = (
-    checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK_BACK, checks.CHECK_FAR, checks.CHECK,
+    checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK,
     lists.WALK, lists.WALK_BACK, lists.CONDITIONS, lists.LAYER, lists.COMBINED, lists.OBJECTS,
     lists.SUBJECTS, lists.COMBINED_MEMBERS, lists.MEMBERS, lists.SUBJECTS_BY_SETS,
     pages.PAGE_OF_OBJECTS, pages.PAGE_OF_SUBJECTS,
@@ -95,11 +94,11 @@ END $$;
 """
 
 
-def create(few: int = FEW) -> str:
-    """Return the SQL that makes all functions of the engine, or makes them anew. `few`: see `FEW`."""
+def create() -> str:
+    """Return the SQL that makes all functions of the engine, or makes them anew."""
     parts = [_DROP, CONDITION_KEY]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
-        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "few": few, "key": _KEY}
+        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "key": _KEY}
         reach = _REACH.format(**common)
         parts += [template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES]
     return "\n".join(parts)

@@ -6,13 +6,15 @@ subject (`user:ann`, `user:*`, `group:eng#member`) has a relation to an object, 
 
 from __future__ import annotations
 
-from typing import ClassVar
+import json
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Cast
 from django.utils import timezone
+from psycopg.types.json import Json
 
 from core import ids
 from core.models import AppendOnly
@@ -32,19 +34,32 @@ class PermissionStore(models.Model):
         return self.name
 
 
+class JSONInOrder(models.JSONField):
+    """JSON as it was written: PostgreSQL's jsonb forgets the order of members, and the relations of a type have one."""
+
+    def db_type(self, connection: Any) -> str:
+        return "json"
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        return None if value is None else Json(value)
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return json.loads(value) if isinstance(value, str | bytes) else value
+
+
 class PermissionModel(models.Model):
-    """One version of a model; never changed once written. `document` is OpenFGA's JSON, `nodes` names the compiled
-    nodes: {"document": {"viewer": 3}}."""
+    """One version of a model; never changed once written. `document` is OpenFGA's JSON, `digest` says by what its nodes
+    and hops were compiled."""
 
     id_prefix: ClassVar[str] = "mdl"
 
     store = models.ForeignKey(PermissionStore, on_delete=models.CASCADE, related_name="models")
-    document = models.JSONField()
-    nodes = models.JSONField(default=dict)
+    document = JSONInOrder()
+    digest = models.CharField(max_length=64, default="")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
-        return f"model {self.pk} of {self.store}" if self.pk else f"new model of {self.store}"
+        return f"model {self.pk} of {self.store}"
 
     @property
     def public_id(self) -> str:

@@ -22,6 +22,7 @@ import itertools
 import os
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -96,10 +97,10 @@ def generation(store_id: int) -> int:
 
 def newest_model_id(store_name: str) -> int | None:
     """Return the store's newest model, None when it has none or there is no such store. Asks nothing while it is known;
-    in a transaction that wrote it asks each time."""
+    in a transaction that wrote a model it asks each time."""
     from accounts.permissions.models import PermissionModel, PermissionStore
 
-    if is_written():
+    if any(hook.is_model for hook in _hooks()):
         models = PermissionModel.objects.filter(store__name=store_name)
         return models.order_by("-id").values_list("id", flat=True).first()
     store_id = _known.names.get(store_name)
@@ -112,18 +113,22 @@ def newest_model_id(store_name: str) -> int | None:
     return _now(store_id).newest_model
 
 
-def written() -> None:
+def written(*, is_model: bool = False) -> None:
     """Say that tuples, or a model, were written in the present transaction."""
-    if is_written():
+    if any(hook.is_model >= is_model for hook in _hooks()):
         return
-    transaction.on_commit(_Committed(), robust=True)
+    transaction.on_commit(_Committed(is_model), robust=True)
     hooks = connection.run_on_commit
     hooks.insert(0, hooks.pop())  # the hooks of others must not find what was before
 
 
 def is_written() -> bool:
     """Whether the present transaction wrote, and has neither ended nor taken it back."""
-    return any(type(hook[1]) is _Committed for hook in connection.run_on_commit)
+    return next(_hooks(), None) is not None
+
+
+def _hooks() -> Iterator[_Committed]:
+    return (hook[1] for hook in connection.run_on_commit if type(hook[1]) is _Committed)
 
 
 def heard(epoch: bytes | None) -> None:
@@ -133,8 +138,11 @@ def heard(epoch: bytes | None) -> None:
         _known.heard_at = time.monotonic()
 
 
+@dataclass(frozen=True, slots=True)
 class _Committed:
     """The commit of a transaction that wrote."""
+
+    is_model: bool
 
     def __call__(self) -> None:
         _known.heard_at = time.monotonic()

@@ -15,20 +15,17 @@ from core.actor import Actor
 
 def grantable() -> dict[str, Permission]:
     """Return the permissions that an organisation may give by roles of its own: those of an administrator, by name."""
-    return {name: one for name, one in sorted(access.permissions.items()) if Role.ADMIN in one.roles}
+    return {name: one for name, one in sorted(access.permissions.items()) if Role.ADMIN in access.holders(name).roles}
 
 
 def held_by(actor: Actor, organization: Organization) -> frozenset[str]:
-    """Return which of the `grantable` permissions the actor holds there; staff, who give in the organisation's name,
-    all of them."""
-    if actor.is_staff or actor.is_system:
-        return frozenset(grantable())
+    """Return which of the `grantable` permissions the actor holds there."""
     return frozenset(name for name in grantable() if access.allows(actor, name, organization))
 
 
 def permissions_of_role(role: Role | str) -> frozenset[str]:
     """Return which of the `grantable` permissions a role of the house gives."""
-    return frozenset(name for name, permission in grantable().items() if role in permission.roles)
+    return frozenset(name for name in grantable() if role in access.holders(name).roles)
 
 
 def permissions_of(recipient: User | Team | ServiceAccount) -> frozenset[str]:

@@ -26,6 +26,7 @@ class Snapshot:
     user_id: UUID
     email: str
     is_staff: bool
+    staff_groups: frozenset[int] | None  # None: no bound
     roles: dict[UUID, Role]
     expires_at: float
 
@@ -37,17 +38,23 @@ class Snapshot:
             id=self.user_id,
             label=self.email,
             session_id=self.session_id,
+            staff_groups=self.staff_groups,
         )
 
     def dump(self) -> bytes:
         roles = {organization.hex: str(role) for organization, role in self.roles.items()}
-        return json.dumps([self.user_id.hex, self.email, self.is_staff, roles, self.expires_at]).encode()
+        groups = None if self.staff_groups is None else sorted(self.staff_groups)
+        return json.dumps([self.user_id.hex, self.email, self.is_staff, groups, roles, self.expires_at]).encode()
 
     @classmethod
     def load(cls, session_id: UUID, value: bytes) -> Snapshot:
-        user_id, email, is_staff, roles, expires_at = json.loads(value)
+        user_id, email, is_staff, groups, roles, expires_at = json.loads(value)
         known = {UUID(hex=organization): Role(role) for organization, role in roles.items()}
-        return cls(session_id, UUID(hex=user_id), email, is_staff, known, expires_at)
+        return cls(session_id, UUID(hex=user_id), email, is_staff, _bound(groups), known, expires_at)
+
+
+def _bound(groups: list[int] | None) -> frozenset[int] | None:
+    return None if groups is None else frozenset(groups)
 
 
 def live(session_id: UUID, now: datetime) -> Snapshot | None:
@@ -78,7 +85,9 @@ def _from_database(session_id: UUID, key: str, now: datetime) -> Snapshot | None
 _SQL = f"""
     SELECT person.id, person.email, person.is_staff, session.expires_at, session.last_used_at,
            (SELECT json_object_agg(organization_id, role)::text FROM {Membership._meta.db_table}
-             WHERE user_id = person.id)
+             WHERE user_id = person.id),
+           CASE WHEN person.is_staff AND NOT person.is_superuser THEN ARRAY(
+             SELECT group_id FROM {User.groups.through._meta.db_table} WHERE user_id = person.id ORDER BY group_id) END
       FROM {Session._meta.db_table} AS session
       JOIN {User._meta.db_table} AS person ON person.id = session.user_id
      WHERE session.id = %s AND session.ended_at IS NULL AND person.is_active
@@ -92,6 +101,7 @@ def _query(session_id: UUID) -> tuple[Snapshot | None, datetime]:
         row: tuple[Any, ...] | None = cursor.fetchone()
     if row is None:
         return None, datetime.fromtimestamp(0, tz=UTC)
-    user_id, email, is_staff, expires_at, last_used_at, roles = row
+    user_id, email, is_staff, expires_at, last_used_at, roles, groups = row
     known = {UUID(organization): Role(role) for organization, role in json.loads(roles or "{}").items()}
-    return Snapshot(session_id, user_id, email, is_staff, known, expires_at.timestamp()), last_used_at
+    bound = _bound(groups)
+    return Snapshot(session_id, user_id, email, is_staff, bound, known, expires_at.timestamp()), last_used_at

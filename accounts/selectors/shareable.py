@@ -7,7 +7,7 @@ import re
 from uuid import UUID
 
 from accounts.models import Organization, ServiceAccount, Share, Team, User, UserManager
-from accounts.policy import organization_of
+from accounts.permissions.product import organization_of
 from accounts.selectors import recipients
 from accounts.selectors.people import is_proven
 from core import ids

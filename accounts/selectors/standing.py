@@ -59,14 +59,17 @@ def _of_people(proofs: Collection[Proof], now: datetime) -> Iterator[tuple[Proof
     found = {(person_id, session_id): rest for person_id, session_id, *rest in rows}
     for proof in proofs:
         if (proof.id, proof.session_id) in found:
-            email, is_staff, roles = found[proof.id, proof.session_id]
+            email, is_staff, groups, roles = found[proof.id, proof.session_id]
             type_ = ActorType.STAFF if is_staff else ActorType.USER
-            actor = Actor(type_, proof.id, email, session_id=proof.session_id)
-            yield proof, Standing(actor, f"{type_} {roles}")
+            bound = None if groups is None else frozenset(groups)
+            actor = Actor(type_, proof.id, email, session_id=proof.session_id, staff_groups=bound)
+            yield proof, Standing(actor, f"{type_} {groups} {roles}")
 
 
 _PEOPLE = f"""
     SELECT person.id, proof.session_id, person.email, person.is_staff,
+           CASE WHEN person.is_staff AND NOT person.is_superuser THEN ARRAY(
+             SELECT group_id FROM {User.groups.through._meta.db_table} WHERE user_id = person.id ORDER BY group_id) END,
            (SELECT string_agg(organization_id || '=' || role, ' ' ORDER BY organization_id)
               FROM {Membership._meta.db_table} WHERE user_id = person.id)
       FROM unnest(%s::uuid[], %s::uuid[]) AS proof (person_id, session_id)

@@ -7,18 +7,18 @@ from uuid import UUID
 from accounts import events
 from accounts.permissions import conditions, problems
 from accounts.permissions.differences import differences
-from accounts.permissions.engine import model_of, save_model
-from accounts.permissions.language import Fault, Faulty, Model, check
+from accounts.permissions.engine import save_model
+from accounts.permissions.language import Fault, Faulty, Model, check, from_json
 from accounts.permissions.language.faults import FaultType
 from accounts.permissions.language.model import Rewrite, children
 from accounts.permissions.models import PermissionModel, PermissionStore
+from accounts.permissions.product import STORE, missing
 from audit import record
 from core.access import require
 from core.actor import Actor
 from core.commands import command
 from core.events import Subject
 
-STORE = "countinghouse"  # the store of the product itself
 _MOST_CHANGES = 200  # that an event names
 _DEEPEST = 50  # operators in one another
 
@@ -37,7 +37,7 @@ def create(*, actor: Actor, model: Model, pointer: str = "") -> PermissionModel:
         PermissionStore.objects.get_or_create(name=STORE)
         store = PermissionStore.objects.select_for_update().get(name=STORE)
         newest = store.models.order_by("-pk").first()
-        before = model_of(newest) if newest is not None else Model(model.schema_version, {})
+        before = from_json(newest.document) if newest is not None else Model(model.schema_version, {})
         if newest is not None and before == model:
             return newest
         row = PermissionModel.objects.get(pk=save_model(store, model).model_id)
@@ -53,7 +53,7 @@ def create(*, actor: Actor, model: Model, pointer: str = "") -> PermissionModel:
 
 def faults(model: Model) -> list[Fault]:
     """Return what keeps a model from becoming the product's: none when it may serve."""
-    return [*faults_of_itself(model), *_missing(model)]
+    return [*faults_of_itself(model), *missing(model)]
 
 
 def faults_of_itself(model: Model) -> list[Fault]:
@@ -75,8 +75,3 @@ def _is_too_deep(rewrite: Rewrite) -> bool:
         if not level:
             return False
     return True
-
-
-def _missing(model: Model) -> list[Fault]:
-    """What the product itself needs and `model` lacks or defines otherwise."""
-    return []

@@ -14,8 +14,8 @@ from accounts.selectors import holding
 from accounts.services import custom_roles, memberships, teams
 from audit.models import Event
 from core.access import Role
-from core.actor import SYSTEM, Actor, ActorType
-from core.ids import new_id
+from core.actor import SYSTEM
+from tests.cast import key_actor
 
 pytestmark = pytest.mark.django_db
 VIEW, MANAGE = "accounts.api_key.view", "accounts.api_key.manage"
@@ -110,8 +110,7 @@ def test_lists_what_it_may_have_with_what_that_means(api, owner, team_mate, orga
 
 def test_gets_no_permission_that_its_giver_lacks(role, organization, team_mate, team):
     """A key that may manage roles and nothing else cannot give itself, or anybody, more."""
-    scopes = frozenset({"accounts.custom_role.*", "accounts.team.*", "accounts.membership.*"})
-    keeper = Actor(ActorType.API_KEY, id=new_id(), organization_id=organization.pk, scopes=scopes)
+    keeper = key_actor(organization, "accounts.custom_role.*", "accounts.team.*", "accounts.membership.*")
     with pytest.raises(PermissionNotHeld) as refusal:
         custom_roles.create(
             actor=keeper, organization=organization, name="More", permissions=[VIEW, "accounts.team.view"]

@@ -16,13 +16,13 @@ from accounts.models import Organization
 from accounts.services import memberships, organizations
 from core import context
 from core.access import Role
-from core.actor import ANONYMOUS, SYSTEM, Actor, ActorType
+from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.ids import new_id
 from search import selectors
 from search.analysis import STOP_WORDS
 from search.documents import Document, document_types
 from search.providers import index
-from tests.cast import new_person
+from tests.cast import key_actor, new_person
 
 pytestmark = pytest.mark.django_db
 PAIRS = 2000
@@ -178,7 +178,7 @@ def a_world(chance: random.Random) -> World:
 
 def a_key(chance: random.Random, organization: Organization) -> Asker:
     scopes = chance.sample(sorted(SCOPES), 2)
-    actor = Actor(ActorType.API_KEY, new_id(), organization_id=organization.pk, scopes=frozenset(scopes))
+    actor = key_actor(organization, *scopes)
     return Asker(actor, sees={organization.pk: set.union(*(SCOPES[scope] for scope in scopes))})
 
 

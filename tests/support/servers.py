@@ -25,7 +25,10 @@ from core.embedded.valkey import Valkey
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "countinghouse-test-"
 OWNED_BY = "COUNTINGHOUSE_TEST_SERVERS"
-_SHAPERS = ("*/migrations/*.py", "*/models.py", "*/models/*.py", "*/migration_operations.py", "*/database_roles.py")
+_SHAPERS = (
+    "*/migrations/*.py", "*/models.py", "*/models/*.py", "*/migration_operations.py", "*/database_roles.py",
+    "fga.mod", "*/model.fga", "accounts/permissions/*.py", "accounts/permissions/language/*.py",
+)  # fmt: skip
 _SPEED = {
     "fsync": "off",
     "synchronous_commit": "off",

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.permissions import carrying, comparing_server, providers
 from accounts.permissions.comparing_server import Difference
-from accounts.permissions.engine import model_of
+from accounts.permissions.language import from_json
 from accounts.permissions.models import OpenFGACopy
 from core.errors import AppError
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         if copy is None or copy.model is None:
             raise CommandError("Nothing was carried to an OpenFGA server yet: does a relay run?", returncode=2)
         try:
-            engine = providers.server().engine(copy.server_store, copy.server_model, model_of(copy.model))
+            engine = providers.server().engine(copy.server_store, copy.server_model, from_json(copy.model.document))
             found = comparing_server.compare(engine, copy.store_id)
             repaired = 0
             if options["repair"] and found.keys:

@@ -33,6 +33,7 @@ class FaultType(StrEnum):
     CONDITION_INVALID = "invalid-condition"
     MODULES_IN_ONE_FILE = "multiple-modules-in-single-file"
     EXTENDED_TYPE_UNKNOWN = "extended-type-not-found"
+    NEEDED = "needed-by-the-product"  # ours: the product's own model was changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def permissions() -> health.Finding:
     provider = get()
     found = provider.health()
     status = health.Status.OK if found.is_healthy else health.Status.WARNING
-    inner = {"provider": provider.name} | ({"where": found.detail} if found.is_healthy else {})
+    inner = {"provider": provider.name, "detail": found.detail}
     return health.Finding(status, "" if found.is_healthy else found.detail, inner)
 
 

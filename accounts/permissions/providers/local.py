@@ -9,6 +9,7 @@ from accounts.permissions import engine
 from accounts.permissions.compiler import Program, compile_model
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language import from_json
 from accounts.permissions.language.model import Model
 from accounts.permissions.models import PermissionModel, PermissionStore, RelationTuple
 from accounts.permissions.providers.base import Health, SavedModel
@@ -55,5 +56,5 @@ class LocalProvider:
 def _read(number: int, created_at: datetime) -> tuple[Model, Program]:
     """Read and compile a model. One is never changed once written, so that a process does it once (`created_at` tells
     apart what was rolled back)."""
-    model = engine.model_of(PermissionModel.objects.get(pk=number))
+    model = from_json(PermissionModel.objects.values_list("document", flat=True).get(pk=number))
     return model, compile_model(model)

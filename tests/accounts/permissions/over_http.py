@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.language import parse
 from accounts.permissions.models import PermissionStore
-from accounts.services.permission_models import STORE
+from accounts.permissions.product import STORE, shipped
 
 PERMISSIONS = "/api/v1/permissions"
 
@@ -39,8 +40,10 @@ condition in_hours(hour: int) {
 
 
 def engine(text: str = TEXT) -> Engine:
-    """Make `text` the newest model of the product's store."""
-    return save_model(PermissionStore.objects.get_or_create(name=STORE)[0], parse(text))
+    """Make the newest model of the product's store what the product needs and `text` besides."""
+    own, ours = parse(text), shipped()
+    model = replace(ours, types={**own.types, **ours.types}, conditions=own.conditions)
+    return save_model(PermissionStore.objects.get_or_create(name=STORE)[0], model)
 
 
 def key(user: Any, relation: Any = "viewer", object: Any = "document:1", **rest: Any) -> dict[str, Any]:  # noqa: A002

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from accounts.permissions.compiler import compile_model
-from accounts.permissions.engine import model_of, save_model
-from accounts.permissions.language import parse, to_dsl
+from accounts.permissions.engine import save_model
+from accounts.permissions.language import from_json, parse, to_dsl
 from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Tuple
@@ -48,4 +48,4 @@ def test_answers_as_before_when_it_is_read_back() -> None:
 
 def test_is_written_as_it_was_read() -> None:
     save_model(PermissionStore.objects.create(name="kept"), parse(TEXT))
-    assert to_dsl(model_of(PermissionModel.objects.get(store__name="kept"))) == TEXT
+    assert to_dsl(from_json(PermissionModel.objects.get(store__name="kept").document)) == TEXT

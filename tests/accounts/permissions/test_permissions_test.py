@@ -49,7 +49,7 @@ def test_runs_a_store_file_with_modules_and_tuples_in_other_files(mode: list[str
 
 def test_keeps_nothing() -> None:
     run(str(DATA / "documents.fga.yaml"))
-    assert not PermissionStore.objects.exists()
+    assert [store.name for store in PermissionStore.objects.all()] == ["countinghouse"]
     assert not RelationTuple.objects.exists()
 
 

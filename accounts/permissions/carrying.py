@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # the client behind it is slow to import
 STORE: Final = "countinghouse"
 BATCH: Final = 500
 _BEAT: Final = timedelta(seconds=5)
-_REST: Final = 5.0  # seconds that a server which failed is left alone by the relay
+_REST, _LONGEST_REST = 5.0, 40.0  # seconds that a server which failed is left alone by the relay, doubled each time
 _LOOK_AGAIN: Final = 60.0  # seconds until the store's id is asked for again
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,7 @@ class _Known:
     at: tuple[str, str] = ("", "")
     looked_at: float = float("-inf")
     rests_until: float = float("-inf")
+    failures: int = 0
     early: set[int] = field(default_factory=set)
 
 
@@ -71,9 +72,12 @@ def carry(lease: HeldLease) -> int:
     if settings.PERMISSIONS_PROVIDER != providers.OPENFGA or time.monotonic() < _known.rests_until:
         return 0
     try:
-        return step(lease, providers.server(), STORE)
+        did = step(lease, providers.server(), STORE)
+        _known.failures = 0
+        return did
     except (AppError, Refused) as fault:
-        _known.rests_until = time.monotonic() + _REST
+        _known.rests_until = time.monotonic() + min(_REST * 2**_known.failures, _LONGEST_REST)
+        _known.failures += 1
         _known.looked_at = float("-inf")
         log.warning("openfga_not_carried", fault=str(fault)[:300])
         return 0
@@ -170,7 +174,7 @@ def _copy_some(lease: HeldLease, engine: ServerEngine, copy: OpenFGACopy) -> int
     push(engine, copy.store_id, [row[1:] for row in found])
     if found:
         copy.copied_to = found[-1][0]
-    else:
+    if len(found) < BATCH:  # what is written meanwhile stands in the change log behind the cursor
         copy.is_copied = True
         log.info("openfga_copied", store=copy.store_id)
     _keep(lease, copy, "copied_to", "is_copied")

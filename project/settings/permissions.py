@@ -91,8 +91,8 @@ VARIABLES: list[Variable] = [
     Variable(
         "OPENFGA_TIMEOUT",
         number,
-        3.0,
-        "Seconds that one question to the OpenFGA server may take.",
+        1.0,
+        "Seconds that the OpenFGA server may take for an answer, twice; then PostgreSQL is asked.",
         _GROUP,
         number=75,
         rule=some_seconds,

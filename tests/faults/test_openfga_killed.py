@@ -102,7 +102,12 @@ def test_has_at_the_end_what_postgresql_has(processes: Processes, tmp_path: Path
     relay, writers = processes.relay(**variables), Writers(engine, chance)
     killed: Counter[str] = Counter()
     try:
-        eventually(lambda: OpenFGACopy.objects.filter(is_copied=True).exists(), "the first copy", 60)
+        eventually(
+            lambda: OpenFGACopy.objects.filter(is_copied=True).exists(),
+            "the first copy",
+            60,
+            lambda: relay.text[-2000:],
+        )
         for number in range(KILLS):
             time.sleep(chance.uniform(0.5, 3))
             if number % 4 == 2:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from accounts.permissions.providers.openfga import OpenFGAProvider
 
 LOCAL, OPENFGA = "local", "openfga"
+_PATIENT = 5.0  # seconds
 
 
 def get(name: str = "") -> Provider:
@@ -29,17 +30,18 @@ def get(name: str = "") -> Provider:
         return LocalProvider()
     if wanted == OPENFGA:
         from accounts.permissions.providers.carried import CarriedProvider
+        from accounts.permissions.providers.openfga import OpenFGAProvider
 
-        return CarriedProvider(server())
+        return CarriedProvider(OpenFGAProvider.of_settings())
     raise ProviderMisconfigured(f"There is no provider of permissions called '{wanted}'; known: local, openfga.")
 
 
 def server() -> OpenFGAProvider:
-    """Return the OpenFGA server itself, whose stores hold what was carried or written there. Raises
-    ProviderMisconfigured when OPENFGA_URL is not set."""
+    """Return the OpenFGA server itself, for whoever works on it and can wait: its stores hold what was carried or
+    written there. Raises ProviderMisconfigured when OPENFGA_URL is not set."""
     from accounts.permissions.providers.openfga import OpenFGAProvider
 
-    return OpenFGAProvider.of_settings()
+    return OpenFGAProvider.of_settings(timeout=_PATIENT)
 
 
 @health.probe("permissions")
@@ -58,8 +60,10 @@ def address_is_openfgas(app_configs: Any = None, **_: Any) -> Iterable[checks.Ch
     name. A server that is down stops nothing: PostgreSQL answers meanwhile."""
     if settings.PERMISSIONS_PROVIDER != OPENFGA:
         return []
+    from accounts.permissions.providers.openfga import OpenFGAProvider
+
     try:
-        server().store_id(settings.OPENFGA_STORE)
+        OpenFGAProvider.of_settings().store_id(settings.OPENFGA_STORE)
     except ProviderMisconfigured as fault:
         number = _NUMBERS.get(str(fault.extra.get("setting")), 71)
         return [checks.Error(fault.detail, hint=_HINT, id=f"countinghouse.E{number:03d}")]

@@ -28,9 +28,9 @@ class OpenFGAProvider:
     name: str = "openfga"
 
     @classmethod
-    def of_settings(cls) -> OpenFGAProvider:
-        """Raises ProviderMisconfigured when OPENFGA_URL is not set."""
-        return cls(Server(Address.of_settings()))
+    def of_settings(cls, timeout: float = 0.0) -> OpenFGAProvider:
+        """Return the server that is set; see `Address.of_settings`."""
+        return cls(Server(Address.of_settings(timeout)))
 
     def open(self, store: str, model_id: str = "") -> ServerEngine:
         store_id = self.store_id(store)

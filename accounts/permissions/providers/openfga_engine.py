@@ -185,18 +185,17 @@ class ServerEngine:
         on_duplicate: OnDuplicate = "ignore",
         on_missing: OnMissing = "ignore",
     ) -> None:
-        """Write or delete tuples and ask nothing: safe to repeat unless one is "error". Raises Refused."""
+        """Write or delete tuples and ask nothing: safe to repeat unless one is "error", which is left to who asks.
+        Raises Refused."""
         for start in range(0, len(deletes), TUPLES_PER_WRITE):
             keys = [key_of(one, is_bare=True) for one in deletes[start : start + TUPLES_PER_WRITE]]
-            self._write(
-                {"deletes": {"tuple_keys": keys, "on_missing": on_missing}}, is_repeatable=on_missing == "ignore"
-            )
+            self._write({"deletes": {"tuple_keys": keys, "on_missing": on_missing}})
         for start in range(0, len(writes), TUPLES_PER_WRITE):
             some = writes[start : start + TUPLES_PER_WRITE]
             keys = [key_of(one) for one in some]
             try:
                 body = {"writes": {"tuple_keys": keys, "on_duplicate": on_duplicate}}
-                self._write(body, is_repeatable=on_duplicate == "ignore")
+                self._write(body)
             except Refused as refused:
                 raise self._reason(refused, some) from refused
 
@@ -295,9 +294,9 @@ class ServerEngine:
         """Ask by this model. Answers may be as old as the server's caches: what must be new is asked of PostgreSQL."""
         return self._post(question, {"authorization_model_id": self.model_id, **body})
 
-    def _write(self, body: Mapping[str, Any], *, is_repeatable: bool) -> None:
+    def _write(self, body: Mapping[str, Any]) -> None:
         whole = {"authorization_model_id": self.model_id, **body}
-        self.server.post("write", f"/stores/{self.store_id}/write", whole, is_repeatable=is_repeatable)
+        self.server.post("write", f"/stores/{self.store_id}/write", whole, is_repeatable=False)
 
     def _post(self, question: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self.server.post(question, f"/stores/{self.store_id}/{question}", body)

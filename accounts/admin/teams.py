@@ -20,6 +20,7 @@ from accounts.models import (
     Team,
     TeamMember,
 )
+from accounts.permissions import product
 from accounts.selectors import shareable
 from core.admin import Empty, EntityAdmin, Section
 from core.admin.additions import Addition, additions
@@ -218,7 +219,7 @@ class ShareAdmin(EntityAdmin):
 
 def _shared_with(row: Entity) -> Section:
     rows = Share.objects.select_related("user", "team", "service_account").filter(
-        object_type=shareable.kind_of(type(row)), object_id=row.pk
+        object_type=product.type_of(type(row)), object_id=row.pk
     )
     return Section(
         "Shared with",

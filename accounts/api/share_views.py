@@ -10,6 +10,7 @@ from django.http.response import HttpResponseBase
 from accounts.api import team_serializers as s
 from accounts.errors import PermissionNotHeld
 from accounts.models import Organization, Share
+from accounts.permissions import product
 from accounts.selectors import shareable
 from accounts.services import shares
 from core import ids
@@ -37,7 +38,7 @@ class ShareFilter(EntityFilterSet):
         except ids.MalformedId as fault:
             raise InvalidInput.at(f"?{name}", str(fault), "malformed_id") from None
         model = entities_by_prefix.get(prefix)
-        return rows.filter(object_type=shareable.kind_of(model), object_id=key) if model is not None else rows.none()
+        return rows.filter(object_type=product.type_of(model), object_id=key) if model is not None else rows.none()
 
 
 class ShareViewSet(EntityViewSet):

@@ -1,6 +1,6 @@
 """What an organisation gives beyond roles: teams, roles of its own, accounts for programs, rows that it shares.
 
-Each row stands for tuples of the permission engine, which are written in the same transaction.
+Each row stands for tuples of the permission engine, which follow it (`accounts.permissions.mirrors`).
 """
 
 from __future__ import annotations

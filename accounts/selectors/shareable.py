@@ -3,11 +3,10 @@ prefix of their id, and what may be shared is what the permission model says can
 
 from __future__ import annotations
 
-import re
 from uuid import UUID
 
 from accounts.models import Organization, ServiceAccount, Share, Team, User, UserManager
-from accounts.permissions.product import organization_of
+from accounts.permissions import product
 from accounts.selectors import recipients
 from accounts.selectors.people import is_proven
 from core import ids
@@ -17,19 +16,11 @@ from core.errors import InvalidInput
 from core.models import Entity
 from core.models.base import entities_by_prefix, entities_by_type
 
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
-
-def kind_of(model: type[Entity]) -> str:
-    """Return the name of a table's rows in the permission model: `payment_method`."""
-    return _CAPITAL.sub("_", model.__name__).lower()
-
 
 def is_shareable(model: type[Entity]) -> bool:
-    """Whether rows of this kind may be shared one by one."""
-    return model.organization_path not in (None, "id") and kind_of(model) in {
-        "customer", "subscription", "invoice", "payment",
-    }  # fmt: skip
+    """Whether rows of this kind may be shared one by one: the permission model gives them viewers."""
+    is_of_organization = model.organization_path not in (None, "id")
+    return is_of_organization and product.shipped().relation(product.type_of(model), "viewer") is not None
 
 
 def find_row(actor: Actor, text: str, pointer: str) -> Entity:
@@ -51,7 +42,7 @@ def find_row(actor: Actor, text: str, pointer: str) -> Entity:
 
 def organization_id_of(row: Entity, pointer: str) -> UUID:
     """Return to which organisation a row belongs. Raises `InvalidInput` at `pointer` for one that belongs to none."""
-    found = organization_of(row)
+    found = product.organization_of(row)
     if found is None:
         raise InvalidInput.at(pointer, "It belongs to no organisation that could share it.", "not_shareable")
     return found
@@ -59,7 +50,7 @@ def organization_id_of(row: Entity, pointer: str) -> UUID:
 
 def has_organization(row: Entity) -> bool:
     """Whether the row belongs to an organisation, which could share it."""
-    return organization_of(row) is not None
+    return product.organization_of(row) is not None
 
 
 def find_recipient(organization: Organization, text: str, pointer: str) -> User | Team | ServiceAccount:
@@ -85,8 +76,3 @@ def public_id_of(share: Share) -> str:
 def model_of(share: Share) -> type[Entity]:
     """Return of which table the row is that is shared."""
     return entities_by_type[share.object_type.replace("_", "")]
-
-
-def name_of(share: Share) -> str:
-    """Return the row that is shared as tuples name it: `invoice:0190…`."""
-    return f"{share.object_type}:{share.object_id}"

@@ -138,7 +138,7 @@ def _refuse_more_than_held(actor: Actor, organization: Organization, scopes: Ite
             raise ScopeNotHeld
         return
     wanted = {name for name in holding.grantable() if not _scopes_over(name).isdisjoint(scopes)}
-    if not wanted <= holding.held_by(actor, organization):
+    if not wanted <= holding.held_by(actor, organization, wanted):
         raise ScopeNotHeld
 
 

@@ -15,7 +15,7 @@ from accounts.models import CustomRole, Organization, RoleAssignment, ServiceAcc
 from accounts.selectors import holding
 from accounts.selectors.recipients import Found, is_of
 from accounts.services.locks import is_taken, lock_organization, still_there
-from accounts.services.tuples_of_rows import Fact, forget, hold, object_name, release, subject_name
+from accounts.services.stale_tuples import forget
 from audit import record
 from core import streams
 from core.access import require
@@ -36,7 +36,6 @@ def create(
     lock_organization(organization.pk)
     _refuse_taken(organization.pk, name)
     role = CustomRole.objects.create(organization=organization, name=name, description=description, permissions=wanted)
-    hold(*_facts(role, wanted))
     after = {"name": name, "description": description, "permissions": wanted}
     record(events.CUSTOM_ROLE_CREATED, actor=actor, subject=role, after=after)
     return role
@@ -64,7 +63,8 @@ def update(
     if "name" in changes:
         _refuse_taken(role.organization_id, changes["name"], but=role)
     if "permissions" in changes:
-        _change_permissions(actor, role, changes["permissions"])
+        holding.refuse_more_than_held(actor, role.organization, set(changes["permissions"]) - set(role.permissions))
+        streams.wake(streams.ACCESS_CHANGED)
     before = {key: getattr(role, key) for key in changes}
     for key, value in changes.items():
         setattr(role, key, value)
@@ -100,7 +100,6 @@ def assign(*, actor: Actor, role: CustomRole, recipient: Found) -> tuple[RoleAss
     holding.refuse_more_than_held(actor, role.organization, role.permissions)
     row, is_new = RoleAssignment.objects.get_or_create(role=role, **_column(recipient))
     if is_new:
-        hold((subject_name(recipient), "assignee", object_name(role)))
         streams.wake(streams.ACCESS_CHANGED)
         record(events.ROLE_ASSIGNED, actor=actor, subject=row, after=_told(row))
     return row, is_new
@@ -123,18 +122,9 @@ def take_all(actor: Actor, organization_id: UUID, recipient: Found) -> None:
 
 
 def _remove(actor: Actor, row: RoleAssignment) -> None:
-    release((subject_name(row.recipient), "assignee", object_name(row.role)))
     streams.wake(streams.ACCESS_CHANGED)
     record(events.ROLE_UNASSIGNED, actor=actor, subject=row, before=_told(row))
     row.delete()
-
-
-def _change_permissions(actor: Actor, role: CustomRole, wanted: list[str]) -> None:
-    added, removed = set(wanted) - set(role.permissions), set(role.permissions) - set(wanted)
-    holding.refuse_more_than_held(actor, role.organization, added)
-    release(*_facts(role, removed))
-    hold(*_facts(role, added))
-    streams.wake(streams.ACCESS_CHANGED)
 
 
 def _known(permissions: Iterable[str]) -> list[str]:
@@ -145,11 +135,6 @@ def _known(permissions: Iterable[str]) -> list[str]:
     if not wanted:
         raise InvalidInput.at("/permissions", "Name at least one permission.", "required")
     return wanted
-
-
-def _facts(role: CustomRole, names: Iterable[str]) -> list[Fact]:
-    where = f"organization:{role.organization_id}"
-    return [(subject_name(role), name, where) for name in sorted(names)]
 
 
 def _column(recipient: Found) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from accounts.models import ApiKey, Organization, ServiceAccount
 from accounts.selectors import holding
 from accounts.services import api_keys
 from accounts.services.locks import lock_organization, still_there
-from accounts.services.tuples_of_rows import hold, object_name, release, subject_name
 from audit import record
 from core.access import Role, require
 from core.actor import Actor, ActorType
@@ -31,7 +30,6 @@ def create(*, actor: Actor, organization: Organization, name: str, role: str = "
         role=role,
         created_by_id=actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None,
     )
-    _change_role(account, "", role)
     record(events.SERVICE_ACCOUNT_CREATED, actor=actor, subject=account, after={"name": name, "role": role})
     return account
 
@@ -51,7 +49,6 @@ def update(
         return account
     if "role" in changes:
         _check_role(actor, account.organization, changes["role"])
-        _change_role(account, account.role, changes["role"])
     before = {key: getattr(account, key) for key in changes}
     for key, value in changes.items():
         setattr(account, key, value)
@@ -98,14 +95,6 @@ def _check_role(actor: Actor, organization: Organization, role: str) -> None:
         raise InvalidInput.at("/role", "A service account is an administrator at most.", "invalid_choice")
     if role:
         holding.refuse_more_than_held(actor, organization, holding.permissions_of_role(role))
-
-
-def _change_role(account: ServiceAccount, before: str, after: str) -> None:
-    where = object_name(account.organization)
-    if before:
-        release((subject_name(account), before, where))
-    if after:
-        hold((subject_name(account), after, where))
 
 
 def _doubt_keys(account: ServiceAccount) -> None:

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from accounts import events
 from accounts.models import Organization, ServiceAccount, Share, Team, User
+from accounts.permissions import product
 from accounts.selectors import holding
 from accounts.selectors.recipients import Found, is_of
-from accounts.selectors.shareable import kind_of, name_of, organization_id_of
+from accounts.selectors.shareable import organization_id_of
 from accounts.services.locks import lock_organization, still_there
-from accounts.services.tuples_of_rows import hold, release, subject_name
 from audit import record
 from core import streams
 from core.access import permissions, require
@@ -19,8 +19,6 @@ from core.actor import Actor, ActorType
 from core.commands import command
 from core.errors import InvalidInput
 from core.models import Entity
-
-VIEWER = "viewer"
 
 
 @command("accounts.share.create")
@@ -35,10 +33,10 @@ def create(*, actor: Actor, row: Entity, recipient: Found) -> tuple[Share, bool]
     lock_organization(organization_id)
     if not isinstance(recipient, User) and not is_of(organization_id, recipient):
         raise InvalidInput.at("/with", "There is nobody of this id in the organisation.", "does_not_exist")
-    view = f"{row._meta.app_label}.{kind_of(type(row))}.view"
+    view = f"{row._meta.app_label}.{product.type_of(type(row))}.view"
     holding.refuse_more_than_held(actor, organization, {view} & set(permissions))
     share, is_new = Share.objects.get_or_create(
-        object_type=kind_of(type(row)),
+        object_type=product.type_of(type(row)),
         object_id=row.pk,
         **_column(recipient),
         defaults={
@@ -47,7 +45,6 @@ def create(*, actor: Actor, row: Entity, recipient: Found) -> tuple[Share, bool]
         },
     )
     if is_new:
-        hold((subject_name(recipient), VIEWER, name_of(share)))
         streams.wake(streams.ACCESS_CHANGED)
         record(events.SHARE_CREATED, actor=actor, subject=share, after=_told(share))
     return share, is_new
@@ -70,7 +67,6 @@ def take_all(actor: Actor, organization_id: UUID, recipient: Found) -> None:
 
 
 def _revoke(actor: Actor, share: Share) -> None:
-    release((subject_name(share.recipient), VIEWER, name_of(share)))
     streams.wake(streams.ACCESS_CHANGED)
     record(events.SHARE_REVOKED, actor=actor, subject=share, before=_told(share))
     share.delete()

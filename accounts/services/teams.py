@@ -10,7 +10,7 @@ from accounts.models import Organization, ServiceAccount, Team, TeamMember, User
 from accounts.selectors import holding
 from accounts.selectors.recipients import is_of
 from accounts.services.locks import is_taken, lock_organization, still_there
-from accounts.services.tuples_of_rows import forget, hold, object_name, release, subject_name
+from accounts.services.stale_tuples import forget
 from audit import record
 from core import streams
 from core.access import require
@@ -71,7 +71,6 @@ def add_member(*, actor: Actor, team: Team, member: User | ServiceAccount) -> tu
     named = {"user": member} if isinstance(member, User) else {"service_account": member}
     row, is_new = TeamMember.objects.get_or_create(team=team, **named)
     if is_new:
-        hold((subject_name(member), "member", object_name(team)))
         streams.wake(streams.ACCESS_CHANGED)
         record(events.TEAM_MEMBER_ADDED, actor=actor, subject=row, after=_facts(row))
     return row, is_new
@@ -96,7 +95,6 @@ def leave_all(actor: Actor, organization_id: UUID, member: User | ServiceAccount
 
 
 def _remove(actor: Actor, row: TeamMember) -> None:
-    release((subject_name(row.member), "member", object_name(row.team)))
     record(events.TEAM_MEMBER_REMOVED, actor=actor, subject=row, before=_facts(row))
     streams.wake(streams.ACCESS_CHANGED)
     row.delete()

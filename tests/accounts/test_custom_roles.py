@@ -10,6 +10,7 @@ from django.db import connections
 from accounts.actors import actor_of_user
 from accounts.errors import PermissionNotHeld
 from accounts.models import CustomRole, Membership, Organization, RelationTuple, RoleAssignment, Team, User
+from accounts.permissions import asking
 from accounts.selectors import holding
 from accounts.services import custom_roles, memberships, teams
 from audit.models import Event
@@ -175,3 +176,63 @@ def test_knows_what_a_role_of_the_house_gives():
     admin, viewer = holding.permissions_of_role(Role.ADMIN), holding.permissions_of_role(Role.VIEWER)
     assert admin == set(holding.grantable())
     assert viewer < admin
+
+
+# --- what it is for: who may do what ---
+
+
+@pytest.fixture
+def keys(organization: Organization) -> str:
+    return f"/api/v1/organizations/{organization.public_id}/api-keys"
+
+
+def test_lets_whoever_holds_it_do_what_it_names_and_nothing_else(api, owner, team_mate, role, keys, organization):
+    client, boss = api(team_mate), api(owner)
+    assert client.get(keys).status_code == 403
+    given = boss.post(of(role, "assignees"), {"assignee_id": team_mate.public_id}).json()
+    assert client.get(keys).status_code == 200
+    assert client.get(at(organization)).status_code == 403
+    assert boss.patch(of(role), {"permissions": ["accounts.custom_role.view"]}).status_code == 200
+    assert client.get(keys).status_code == 403
+    assert client.get(at(organization)).status_code == 200
+    assert boss.delete(of(role, "assignees", given["id"])).status_code == 204
+    assert client.get(at(organization)).status_code == 403
+
+
+def test_reaches_its_holder_through_a_team_as_long_as_they_belong_to_it(api, team_mate, role, team, keys):
+    client = api(team_mate)
+    custom_roles.assign(actor=SYSTEM, role=role, recipient=team)
+    member, _ = teams.add_member(actor=SYSTEM, team=team, member=team_mate)
+    assert client.get(keys).status_code == 200
+    teams.remove_member(actor=SYSTEM, member=member)
+    assert client.get(keys).status_code == 403
+    teams.add_member(actor=SYSTEM, team=team, member=team_mate)
+    assert client.get(keys).status_code == 200
+    custom_roles.delete(actor=SYSTEM, role=role)
+    assert client.get(keys).status_code == 403
+
+
+def test_makes_its_holder_no_master_of_others(api, team_mate, organization, other_organization):
+    """Somebody who may manage members, roles, keys and programs, and nothing else, comes by nothing else."""
+    names = [f"accounts.{noun}.manage" for noun in ("membership", "custom_role", "api_key", "service_account", "team")]
+    names += [name.replace("manage", "view") for name in names]
+    role = custom_roles.create(actor=SYSTEM, organization=organization, name="Clerk", permissions=names)
+    custom_roles.assign(actor=SYSTEM, role=role, recipient=team_mate)
+    client, base = api(team_mate), f"/api/v1/organizations/{organization.public_id}"
+    own = Membership.objects.get(user=team_mate)
+    team = teams.create(actor=SYSTEM, organization=organization, name="Board")
+    asking.grant(f"team:{team.pk}#member", "admin", f"organization:{organization.pk}")
+    for method, path, body, code in (
+        ("patch", f"{base}/members/{own.public_id}", {"role": "admin"}, "permission_not_held"),
+        ("patch", f"{base}/members/{own.public_id}", {"role": "owner"}, "forbidden"),
+        ("post", f"{base}/roles", {"name": "All", "permissions": ["billing.customer.edit"]}, "permission_not_held"),
+        ("patch", of(role), {"permissions": [*names, "billing.customer.edit"]}, "permission_not_held"),
+        ("post", f"{base}/api-keys", {"name": "k", "scopes": ["billing.customer.edit"]}, "scope_not_held"),
+        ("post", f"{base}/api-keys", {"name": "k", "scopes": ["accounts.*"]}, "scope_not_held"),
+        ("post", f"{base}/service-accounts", {"name": "s", "role": "admin"}, "permission_not_held"),
+        ("post", f"/api/v1/teams/{team.public_id}/members", {"member_id": team_mate.public_id}, "permission_not_held"),
+    ):
+        reply = getattr(client, method)(path, body)
+        assert (reply.status_code in (403, 422), reply.json()["code"]) == (True, code), (path, body)
+    assert client.patch(f"{base}/members/{own.public_id}", {"role": "viewer"}).status_code == 200
+    assert client.get(f"/api/v1/organizations/{other_organization.public_id}/members").status_code == 404

@@ -10,13 +10,14 @@ from accounts.actors import actor_of_user
 from accounts.errors import PermissionNotHeld
 from accounts.models import ApiKey, Organization, RelationTuple, ServiceAccount, User
 from accounts.selectors.standing import standing_of
-from accounts.services import api_keys, service_accounts
+from accounts.services import api_keys, custom_roles, service_accounts, teams
 from audit.models import Event
 from core.access import Role
-from core.actor import SYSTEM, Actor, ActorType
+from core.actor import SYSTEM, ActorType
 from core.clock import now
 from core.ids import new_id
 from core.streams.standing import Proof
+from tests.cast import key_actor
 
 pytestmark = pytest.mark.django_db
 
@@ -66,11 +67,28 @@ def test_acts_in_its_own_name_by_a_key_without_scopes(api, key, account, path):
     assert (key["scopes"], key["service_account_id"]) == ([], account.public_id)
     robot = api().carry(key["key"])
     assert robot.get(path).status_code == 200
-    assert robot.post("/api/v1/organizations", {"name": "x"}).status_code == 403
+    assert robot.patch(path, {"name": "Robots Inc"}).status_code == 403
     refusal = Event.objects.get(type="core.command.refused")
     assert (refusal.actor_type, refusal.actor_id) == ("service_account", account.pk)
     for people_only in ("/api/v1/me", "/api/v1/auth/sessions"):
         assert robot.get(people_only).status_code == 403
+
+
+def test_may_do_what_it_was_given_and_no_more(api, key, account, path, organization):
+    robot = api().carry(key["key"])
+    assert robot.get(f"{path}/api-keys").status_code == 403
+    role = custom_roles.create(
+        actor=SYSTEM, organization=organization, name="Keeper", permissions=["accounts.api_key.view"]
+    )
+    team = teams.create(actor=SYSTEM, organization=organization, name="Robots")
+    custom_roles.assign(actor=SYSTEM, role=role, recipient=team)
+    member, _ = teams.add_member(actor=SYSTEM, team=team, member=account)
+    assert robot.get(f"{path}/api-keys").status_code == 200
+    teams.remove_member(actor=SYSTEM, member=member)
+    assert robot.get(f"{path}/api-keys").status_code == 403
+    service_accounts.update(actor=SYSTEM, account=account, role=Role.ADMIN)
+    assert robot.get(f"{path}/api-keys").status_code == 200
+    assert robot.patch(path, {"name": "Robots Inc"}).status_code == 200
 
 
 def test_stays_in_its_organisation(api, key, other_organization):
@@ -125,8 +143,7 @@ def test_has_no_key_of_the_organisation_next_door(api, stranger, account, other_
 
 
 def test_is_no_way_around_what_its_maker_lacks(organization, account):
-    scopes = frozenset({"accounts.service_account.*", "accounts.api_key.*"})
-    keeper = Actor(ActorType.API_KEY, id=new_id(), organization_id=organization.pk, scopes=scopes)
+    keeper = key_actor(organization, "accounts.service_account.*", "accounts.api_key.*")
     with pytest.raises(PermissionNotHeld):
         service_accounts.create(actor=keeper, organization=organization, name="Mighty", role=Role.ADMIN)
     with pytest.raises(PermissionNotHeld):

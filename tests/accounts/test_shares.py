@@ -10,11 +10,12 @@ from django.db import connections
 
 from accounts.actors import actor_of_user
 from accounts.models import Membership, Organization, RelationTuple, ServiceAccount, Share, Team, User
-from accounts.services import memberships, service_accounts, shares, teams
+from accounts.services import api_keys, memberships, service_accounts, shares, teams
 from audit.models import Event
 from billing.models import Invoice
 from core.access import Role
 from core.actor import SYSTEM
+from core.clock import now
 from core.errors import InvalidInput
 from tests.billing import factories
 from tests.cast import new_person
@@ -160,3 +161,49 @@ def test_is_one_row_when_two_share_the_same_at_once(invoice, friend):
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(give, range(4))) == [False, False, False, True]
     assert Share.objects.count() == len(tuples()) == 1
+
+
+# --- what it is for: who sees the row ---
+
+
+def seen(client: Any, invoice: Invoice) -> tuple[int, list[str]]:
+    """How the row answers by its id, and what the list shows."""
+    listed = client.get("/api/v1/invoices").json()["data"]
+    return client.get(f"/api/v1/invoices/{invoice.public_id}").status_code, [row["id"] for row in listed]
+
+
+def test_shows_the_row_to_a_person_from_outside_and_to_nobody_else(api, owner, invoice, friend, stranger):
+    one, client = share(invoice, friend), api(friend)
+    assert seen(client, invoice) == (200, [invoice.public_id])
+    other = Invoice.objects.exclude(pk=invoice.pk).get()
+    assert client.get(f"/api/v1/invoices/{other.public_id}").status_code == 404
+    assert client.get(f"/api/v1/customers/{invoice.customer.public_id}").status_code == 404
+    assert (
+        client.post(f"/api/v1/invoices/{invoice.public_id}/pay", {}, headers={"Idempotency-Key": "k"}).status_code
+        == 403
+    )
+    assert seen(api(stranger), invoice) == (404, [])
+    shares.revoke(actor=actor_of_user(owner), share=one)
+    assert seen(client, invoice) == (404, [])
+
+
+def test_shows_the_row_to_a_person_of_another_organisation_beside_their_own(api, invoice, stranger, other_organization):
+    customer = factories.customer(organization=other_organization, billing_entity=factories.entity())
+    own = factories.invoice(customer)
+    share(invoice, stranger)
+    status, listed = seen(api(stranger), invoice)
+    assert (status, set(listed)) == (200, {invoice.public_id, own.public_id})
+
+
+def test_shows_the_row_to_a_team_as_long_as_one_belongs_to_it(api, invoice, organization, team, account):
+    program = service_accounts.create(actor=SYSTEM, organization=organization, name="Second")
+    _, text = api_keys.create(actor=SYSTEM, organization=organization, name="k", service_account=program, now=now())
+    robot = api().carry(text)
+    assert seen(robot, invoice) == (404, [])
+    share(invoice, team)
+    member, _ = teams.add_member(actor=SYSTEM, team=team, member=program)
+    assert seen(robot, invoice) == (200, [invoice.public_id])
+    teams.remove_member(actor=SYSTEM, member=member)
+    assert seen(robot, invoice) == (404, [])
+    share(invoice, program)
+    assert seen(robot, invoice) == (200, [invoice.public_id])

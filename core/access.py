@@ -122,6 +122,11 @@ def visible(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
     return queryset if actor.is_system else policy().visible(actor, queryset)
 
 
+def sees(actor: Actor, obj: Model) -> bool:
+    """Whether the actor may see `obj`; of one that is not saved yet: for staff, whether they see such things at all."""
+    return actor.is_system or policy().sees(actor, obj)
+
+
 def reach(actor: Actor, names: Collection[str]) -> dict[str, Reach]:
     """Return where `actor` holds each of the named permissions: for what is found outside of the tables (an index), and
     must be bounded as `visible` bounds rows. One query at most, however many permissions."""

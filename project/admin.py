@@ -85,6 +85,9 @@ class CountinghouseAdminSite(UnfoldAdminSite):
     def timeline_of(
         self, subjects: Sequence[Model], *, actor: Actor, limit: int, before: str = ""
     ) -> Sequence[TimelineEntry]:
-        """Return what happened to the objects, newest first, with personal fields for who may read them."""
+        """Return what happened to the objects, newest first, with personal fields for who may read them;
+        to who may not read events, nothing."""
+        if not allows(actor, "audit.event.read"):
+            return ()
         may = allows(actor, "audit.personal.read")
         return admin_timeline.of(subjects, limit=limit, before=before, may_read_personal=may)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from django.contrib import admin
 from django.http import HttpRequest
 
 from billing.models import Customer, Payment, Subscription
@@ -15,7 +16,9 @@ from billing.money_states import TransferStatus
 from billing.selectors import series
 from billing.selectors.metrics import WINDOW, Metrics, metrics
 from core import cache, clock
+from core.access import allows
 from core.admin import Empty, Section
+from core.admin.entities import Site, shown_to
 from core.admin.html import id_link, link, list_url, moment, money
 from core.models import Job, JobState
 from core.money import exponent
@@ -86,6 +89,9 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add figures, charts, what needs somebody and the latest events to the dashboard's context."""
     now = clock.now()
     shown = cache.remember("figure", "admin:dashboard", lambda: _shown(now))
+    site = cast(Site, admin.site)
+    actor = site.actor_of(request)
+    sees_figures, sees_events = (allows(actor, one) for one in ("billing.metrics.view", "audit.event.read"))
     name = request.user.get_short_name()  # type: ignore[union-attr]
     has_customers = shown["has_customers"]
     return {
@@ -93,12 +99,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": "Dashboard",
         "greeting": f"Welcome back, {name}",
         "summary": f"{now:%A}, {now.day} {now:%B %Y}. Churn, new and failed look back 30 days.",
-        "figures": shown["cards"],
-        "charts": shown["charts"] if has_customers else [],
+        "figures": shown["cards"] if sees_figures else [],
+        "charts": shown["charts"] if has_customers and sees_figures else [],
         "empty": None if has_customers else EMPTY,
-        "sections": [_failed(), _newest()] if has_customers else [],
-        "timeline": admin_timeline.latest(limit=LATEST),
-        "events_url": admin_timeline.events_url(),
+        "sections": shown_to(site, request, [_failed(), _newest()] if has_customers else []),
+        "timeline": admin_timeline.latest(limit=LATEST) if sees_events else [],
+        "events_url": admin_timeline.events_url() if sees_events else "",
     }
 
 
@@ -231,6 +237,7 @@ def _failed() -> Section:
         list_url(Payment, "status__exact=failed"),
         "None: every payment that was made has come in.",
         "credit_card_off",
+        Payment,
     )
 
 
@@ -242,4 +249,5 @@ def _newest() -> Section:
         [(link(one), one.email or "–", link(one.organization), moment(one.created_at)) for one in rows],
         list_url(Customer),
         icon="groups",
+        of=Customer,
     )

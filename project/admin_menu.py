@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from django.apps import apps
+from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from core.access import allows
+from core.admin.entities import Site
 from project.admin_badges import badges
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of the menu: `model` is "app_model" of the list that it opens, `page` the name of a page instead;
-    `badge` names a figure of `project.admin_badges`."""
+    `badge` names a figure of `project.admin_badges`. A list of what the staff member may not see is
+    left out, and a page without its `permission`."""
 
     title: str
     icon: str
@@ -22,6 +27,7 @@ class Item:
     query: str = ""
     badge: str = ""
     page: str = ""
+    permission: str = ""
 
 
 MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
@@ -53,8 +59,8 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
     (
         "Permissions",
         (
-            Item("Why", "help", "", page="accounts_permission_why"),
-            Item("What if", "science", "", page="accounts_permission_what_if"),
+            Item("Why", "help", "", page="accounts_permission_why", permission="accounts.permission.ask"),
+            Item("What if", "science", "", page="accounts_permission_what_if", permission="accounts.permission.ask"),
             Item("Tuples", "account_tree", "accounts_relationtuple"),
             Item("Models", "schema", "accounts_permissionmodel"),
         ),
@@ -99,6 +105,8 @@ def _line(request: HttpRequest, item: Item, figures: dict[str, int]) -> dict[str
         address = reverse(f"admin:{item.page or f'{item.model}_changelist'}")
     except NoReverseMatch:
         return None
+    if not _is_for(request, item):
+        return None
     number = figures.get(item.badge, 0) if item.badge else 0
     is_here = request.path.startswith(address) and (bool(item.page) or not _is_page(request.path))
     if is_here and item.model == "core_job":
@@ -114,6 +122,14 @@ def _line(request: HttpRequest, item: Item, figures: dict[str, int]) -> dict[str
         "active": is_here,
         **({"badge": f"{min(number, 999)}{'+' if number > 999 else ''}", "badge_variant": "danger"} if number else {}),
     }
+
+
+def _is_for(request: HttpRequest, item: Item) -> bool:
+    if item.page:
+        return not item.permission or allows(cast(Site, admin.site).actor_of(request), item.permission)
+    return bool(
+        admin.site.get_model_admin(apps.get_model(item.model.replace("_", ".", 1))).has_view_permission(request)
+    )
 
 
 def _is_page(path: str) -> bool:

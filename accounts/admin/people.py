@@ -149,6 +149,7 @@ class UserAdmin(EntityAdmin):
                 [(link(one.organization), state(one.role, "neutral"), moment(one.created_at)) for one in members],
                 empty="Belongs to none.",
                 icon="domain",
+                of=Membership,
             ),
             Section(
                 "Devices",
@@ -165,6 +166,7 @@ class UserAdmin(EntityAdmin):
                 list_url(Session, f"user__id__exact={obj.pk}"),
                 "Is signed in nowhere.",
                 "devices",
+                Session,
             ),
             *tuples_section(self.admin_site.actor_of(request), "user", obj),
         ]
@@ -195,6 +197,7 @@ class OrganizationAdmin(EntityAdmin):
                 list_url(Membership, f"organization__id__exact={obj.pk}"),
                 "Nobody belongs to it.",
                 "group",
+                Membership,
             ),
             Section(
                 "Invitations",
@@ -206,6 +209,7 @@ class OrganizationAdmin(EntityAdmin):
                 list_url(Invitation, f"organization__id__exact={obj.pk}"),
                 "Nobody was invited.",
                 "mail",
+                Invitation,
             ),
             Section(
                 "API keys",
@@ -214,6 +218,7 @@ class OrganizationAdmin(EntityAdmin):
                 list_url(ApiKey, f"organization__id__exact={obj.pk}"),
                 "No program has a key.",
                 "key",
+                ApiKey,
             ),
             *sections_of(obj),
             *tuples_section(self.admin_site.actor_of(request), "organization", obj),

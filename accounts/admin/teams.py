@@ -47,6 +47,7 @@ def sections_of(organization: Organization) -> list[Section]:
             list_url(Team, only),
             "It has no teams.",
             "groups",
+            Team,
         ),
         Section(
             "Custom roles",
@@ -58,6 +59,7 @@ def sections_of(organization: Organization) -> list[Section]:
             list_url(CustomRole, only),
             "It made no roles of its own.",
             "badge",
+            CustomRole,
         ),
         Section(
             "Service accounts",
@@ -66,6 +68,7 @@ def sections_of(organization: Organization) -> list[Section]:
             list_url(ServiceAccount, only),
             "No program has an account.",
             "smart_toy",
+            ServiceAccount,
         ),
         Section(
             "Shared",
@@ -74,6 +77,7 @@ def sections_of(organization: Organization) -> list[Section]:
             list_url(Share, only),
             "Nothing is shared.",
             "share",
+            Share,
         ),
     ]
 
@@ -86,6 +90,7 @@ def _held(what: str, **by: object) -> Section:
         [(link(one, one.role.name), moment(one.created_at)) for one in rows],
         empty=f"The {what} has no custom roles.",
         icon="badge",
+        of=CustomRole,
     )
 
 
@@ -188,6 +193,7 @@ class ServiceAccountAdmin(EntityAdmin):
                 list_url(ApiKey, f"service_account__id__exact={obj.pk}"),
                 "It has no keys.",
                 "key",
+                ApiKey,
             ),
             _held("service account", service_account=obj),
         ]
@@ -230,6 +236,7 @@ def _shared_with(row: Entity) -> Section:
         ],
         empty="Only its organisation sees it.",
         icon="share",
+        of=Share,
     )
 
 

@@ -104,21 +104,29 @@ class CustomerAdmin(EntityAdmin):
         ]
         address = list_url(Subscription, f"customer__id__exact={obj.pk}")
         headers = ("Id", "Plan", "Status", "Started", "Period ends")
-        return Section("Subscriptions", headers, rows, address, "This customer subscribes to nothing yet.", "autorenew")
+        return Section(
+            "Subscriptions",
+            headers,
+            rows,
+            address,
+            "This customer subscribes to nothing yet.",
+            "autorenew",
+            Subscription,
+        )
 
     def _invoices(self, obj: Customer) -> Section:
         rows = invoice_rows(Invoice.objects.filter(customer=obj)[:SHOWN])
         address = list_url(Invoice, f"customer__id__exact={obj.pk}")
         headers = ("Number", "Total", "Status", "Due", "Made")
         return Section(
-            "Invoices", headers, rows, address, "No invoice yet; the next renewal makes one.", "receipt_long"
+            "Invoices", headers, rows, address, "No invoice yet; the next renewal makes one.", "receipt_long", Invoice
         )
 
     def _payments(self, obj: Customer) -> Section:
         rows = payment_rows(Payment.objects.filter(customer=obj).select_related("payment_method")[:SHOWN])
         address = list_url(Payment, f"customer__id__exact={obj.pk}")
         headers = ("Id", "Amount", "Status", "Method", "Made")
-        return Section("Payments", headers, rows, address, "Nothing was paid yet.", "credit_card")
+        return Section("Payments", headers, rows, address, "Nothing was paid yet.", "credit_card", Payment)
 
     def _payment_methods(self, obj: Customer) -> Section:
         rows = [
@@ -126,14 +134,20 @@ class CustomerAdmin(EntityAdmin):
             for one in PaymentMethod.objects.filter(customer=obj)[:SHOWN]
         ]
         headers = ("Label", "Kind", "Provider", "State")
-        return Section("Payment methods", headers, rows, empty="No way to pay is on file.", icon="wallet")
+        return Section(
+            "Payment methods", headers, rows, empty="No way to pay is on file.", icon="wallet", of=PaymentMethod
+        )
 
     def _members(self, obj: Customer) -> list[Section]:
         if obj.organization is None:
             return []
         members = Membership.objects.filter(organization=obj.organization).select_related("user").order_by("-id")
         rows = [(link(one.user), state(one.role, "neutral"), moment(one.created_at)) for one in members[:SHOWN]]
-        return [Section("Members", ("Person", "Role", "Since"), rows, empty="Nobody belongs to it.", icon="group")]
+        return [
+            Section(
+                "Members", ("Person", "Role", "Since"), rows, empty="Nobody belongs to it.", icon="group", of=Membership
+            )
+        ]
 
 
 # What a customer's own state is named for: the most pressing of its subscriptions' states.

@@ -98,5 +98,6 @@ class InvoiceAdmin(EntityAdmin):
                 payment_rows(payments),
                 empty="Nobody has tried to pay it yet.",
                 icon="credit_card",
+                of=Payment,
             ),
         ]

@@ -11,7 +11,7 @@ from unfold.decorators import display
 
 from billing.admin.money_commands import PAYMENT_COMMANDS
 from billing.admin.texts import refund_rows
-from billing.models import Payment, Refund
+from billing.models import Invoice, Payment, Refund
 from core.admin import Empty, EntityAdmin, Figure, Section
 from core.admin.html import NOTHING, link, money, state
 from core.exports.columns import Kind, exports_as
@@ -96,13 +96,14 @@ class PaymentAdmin(TransferAdmin):
             for one in obj.allocations.select_related("invoice")[:SHOWN]
         ]
         return [
-            Section("Pays for", ("Invoice", "Amount", "Status"), invoices, icon="receipt_long"),
+            Section("Pays for", ("Invoice", "Amount", "Status"), invoices, icon="receipt_long", of=Invoice),
             Section(
                 "Refunds",
                 ("Id", "Amount", "Status", "Reason", "Made"),
                 refund_rows(obj.refunds.all()[:SHOWN]),
                 empty="Nothing was given back.",
                 icon="undo",
+                of=Refund,
             ),
         ]
 

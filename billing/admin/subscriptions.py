@@ -113,6 +113,7 @@ class SubscriptionAdmin(EntityAdmin):
                 invoice_rows(invoices),
                 empty="No invoice yet; the next renewal makes one.",
                 icon="receipt_long",
+                of=Invoice,
             ),
             Section(
                 "Payments",
@@ -120,5 +121,6 @@ class SubscriptionAdmin(EntityAdmin):
                 payment_rows(paid),
                 empty="Nothing was paid yet.",
                 icon="credit_card",
+                of=Payment,
             ),
         ]

@@ -22,6 +22,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from core.access import sees
 from core.actor import Actor
 from core.admin.actions import CommandAction, offered, run_command_view
 from core.admin.additions import added_commands, added_sections
@@ -68,6 +69,21 @@ class RowCommands:
         return self.model_admin.offered_commands(commands, obj, self.actor)
 
 
+def sees_kind(site: Site, request: HttpRequest, model: type[models.Model]) -> bool:
+    """Whether who asks is staff and sees rows of this kind; asked once in a request."""
+    if not (getattr(request.user, "is_staff", False) and request.user.is_active):
+        return False
+    known: dict[type[models.Model], bool] = request.__dict__.setdefault("kinds_seen", {})
+    if model not in known:
+        known[model] = sees(site.actor_of(request), model())
+    return known[model]
+
+
+def shown_to(site: Site, request: HttpRequest, sections: Iterable[Section]) -> list[Section]:
+    """Return those sections whose rows the staff member may see."""
+    return [one for one in sections if one.of is None or sees_kind(site, request, one.of)]
+
+
 class EntityAdmin(ModelAdmin):
     """The admin of a table that only services change.
 
@@ -105,8 +121,8 @@ class EntityAdmin(ModelAdmin):
         return bool(self.has_view_permission(request))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Staff see everything, as `core.access` says for the API; what they may do, each command asks."""
-        return bool(getattr(request.user, "is_staff", False) and request.user.is_active)
+        """Staff see the kinds of things that `core.access` says; what they may do, each command asks."""
+        return sees_kind(self.admin_site, request, self.model)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -236,7 +252,7 @@ class EntityAdmin(ModelAdmin):
             self.object_template,
             figures=self.get_figures(request, obj),
             facts=self.get_facts(obj),
-            sections=[*self.get_sections(request, obj), *added_sections(obj)],
+            sections=shown_to(self.admin_site, request, [*self.get_sections(request, obj), *added_sections(obj)]),
             has_timeline=self.has_timeline,
             names_subjects=len(subjects) > 1,
             timeline=entries[:ENTRIES_ON_PAGE],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from django.db import models
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -18,7 +20,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Related rows, the newest few, with a link to all of them; `empty` says what to do when there are none."""
+    """Related rows, the newest few, with a link to all of them; `empty` says what to do when there are none. `of` is
+    the kind of rows: who may not see such rows sees no section of them."""
 
     title: str
     headers: Sequence[str]
@@ -26,6 +29,7 @@ class Section:
     all_url: str = ""
     empty: str = "Nothing yet."
     icon: str = ""
+    of: type[models.Model] | None = None
 
 
 @dataclass(frozen=True, slots=True)

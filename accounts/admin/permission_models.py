@@ -20,8 +20,8 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from accounts.admin.permission_forms import read_model
-from accounts.admin.permission_parts import Line, coloured, engine, lines_of
-from accounts.permissions import problems
+from accounts.admin.permission_parts import Line, coloured, lines_of
+from accounts.permissions import asking, problems
 from accounts.permissions.comparing import preview
 from accounts.permissions.differences import differences
 from accounts.permissions.language import Fault, from_json, to_dsl
@@ -102,11 +102,9 @@ class ModelForm(CommandForm):
 
 
 def _effects(call: Call[PermissionModel]) -> Iterable[Effect]:
-    model, _ = read_model(call.data["text"])
-    asked = engine()
-    if asked is None or model is None:
-        yield Effect("Versions", 0, 1)
-        return
+    model, faults = read_model(call.data["text"])
+    asked = asking.engine()
+    assert model is not None, faults  # the form said so
     changes = differences(asked.model, model)
     for one in changes[:_CHANGES]:
         yield Effect(f"{one.kind} {one.name}".capitalize(), "", one.change)

@@ -15,11 +15,8 @@ from django.http import HttpRequest
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from accounts.permissions.engine import Engine
-from accounts.permissions.faults import Refused
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
-from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Object, Subject, Tuple
 from core.access import allows
 from core.actor import Actor
@@ -30,14 +27,6 @@ from core.models import Entity, entities_by_type
 TUPLES_VIEW: Final = "accounts.relation_tuple.view"
 _ROWS: Final = 10
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def engine() -> Engine | None:
-    """Return the engine of the product's store by its newest model, None while there is none."""
-    try:
-        return LocalProvider().open(STORE)
-    except Refused:
-        return None
 
 
 def require_page(model_admin: Any, request: HttpRequest, *permissions: str) -> Actor:

@@ -15,11 +15,13 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from accounts.admin.permission_forms import QuestionForm, WhatIfForm, with_choices
-from accounts.admin.permission_parts import Names, engine, require_page
+from accounts.admin.permission_parts import Names, require_page
+from accounts.permissions import asking
 from accounts.permissions.comparing import Comparison, Grant, preview
 from accounts.permissions.engine import Engine
 from accounts.permissions.explaining import Explanation, Outcome, Step
 from accounts.permissions.faults import Refused
+from accounts.permissions.known import given_about
 from accounts.services import relations
 from core import context
 from core.access import allows
@@ -59,13 +61,15 @@ class ShownStep:
 def why_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     """Ask a question (`?subject=&relation=&target=`, so that it can be passed on) and draw its explanation."""
     require_page(model_admin, request, ASK)
-    asked = engine()
+    asked = asking.engine()
     form = QuestionForm(request.GET if "subject" in request.GET else None)
     shown: dict[str, Any] = {}
-    if asked is not None and form.is_bound and form.is_valid():
+    if form.is_bound and form.is_valid():
         data = form.cleaned_data
         try:
-            found = asked.explain(data["subject"], data["relation"], data["target"], context=data["context"])
+            question = data["subject"], data["relation"], data["target"]
+            given = [one for one in given_about(data["subject"], data["target"]) if asked.allows(one)]
+            found = asked.explain(*question, given, data["context"])
             shown = _explained(found)
         except Refused as refused:
             form.add_error(None, with_choices(refused))
@@ -115,10 +119,10 @@ def _shown(step: Step, known: Names) -> ShownStep:
 def what_if_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     """Preview what other tuples or another model would give and take; tuples can then be applied."""
     actor = require_page(model_admin, request, ASK, MODEL_VIEW)
-    asked = engine()
+    asked = asking.engine()
     form = WhatIfForm(request.POST if request.method == "POST" else None)
     shown: dict[str, Any] = {"may_apply": allows(actor, WRITE)}
-    if asked is not None and form.is_bound and form.is_valid():
+    if form.is_bound and form.is_valid():
         data = form.cleaned_data
         try:
             if "apply" in request.POST and not data["model"]:
@@ -168,19 +172,15 @@ def _applied(model_admin: Any, request: HttpRequest, asked: Engine, data: dict[s
 
 
 def _page(
-    model_admin: Any, request: HttpRequest, name: str, title: str, form: Any, asked: Engine | None, **shown: Any
+    model_admin: Any, request: HttpRequest, name: str, title: str, form: Any, asked: Engine, **shown: Any
 ) -> TemplateResponse:
     request.current_app = model_admin.admin_site.name
-    relations_of: dict[str, list[str]] = {}
-    if asked is not None:
-        relations_of = {name: list(one.relations) for name, one in asked.model.types.items() if one.relations}
+    types = asked.model.types
     page = {
         **model_admin.admin_site.each_context(request),
         "title": title,
         "opts": model_admin.opts,
         "form": form,
-        "has_model": asked is not None,
-        "known_relations": sorted({relation for names in relations_of.values() for relation in names}),
-        "known_types": list(asked.model.types) if asked else [],
+        "known_types": [kind for kind, definition in types.items() if definition.relations],
     }
     return TemplateResponse(request, f"admin/permissions/{name}.html", {**page, **shown})

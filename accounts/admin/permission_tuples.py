@@ -14,9 +14,9 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts.admin.permission_parts import TUPLES_VIEW, Names, engine, tuple_of
+from accounts.admin.permission_parts import TUPLES_VIEW, Names, tuple_of
 from accounts.admin.permission_questions import what_if_view, why_view
-from accounts.permissions import names, tuples
+from accounts.permissions import asking, names, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
@@ -26,11 +26,9 @@ from core import ids
 from core.access import allows
 from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin, Outcome
 from core.admin.html import NOTHING, moment
-from core.errors import NotFound
 from core.models import entities_by_prefix, entities_by_type
 
 WRITE: Final = "accounts.relation_tuple.write"
-_NO_MODEL: Final = "There is no permission model yet: `manage.py migrate` puts the product's own in place."
 
 
 class TupleForm(CommandForm):
@@ -59,9 +57,7 @@ class TupleForm(CommandForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        asked = engine()
-        if asked is None:
-            raise forms.ValidationError(_NO_MODEL)
+        asked = asking.engine()
         if not {"subject", "relation", "target"} <= data.keys():
             return data
         document: dict[str, Any] = {
@@ -82,9 +78,7 @@ class TupleForm(CommandForm):
 
 
 def _add(call: Call[RelationTuple]) -> RelationTuple:
-    asked = engine()
-    if asked is None:
-        raise NotFound(_NO_MODEL)
+    asked = asking.engine()
     one: Tuple = call.data["tuple"]
     relations.write(actor=call.actor, engine=asked, writes=[one], on_duplicate="error")
     row = one.row()
@@ -93,9 +87,7 @@ def _add(call: Call[RelationTuple]) -> RelationTuple:
 
 
 def _remove(call: Call[RelationTuple]) -> None:
-    asked = engine()
-    if asked is None:
-        raise NotFound(_NO_MODEL)
+    asked = asking.engine()
     relations.write(actor=call.actor, engine=asked, deletes=[tuple_of(call.obj)], on_missing="error")
 
 
@@ -150,8 +142,8 @@ class ObjectType(_ByModel):
     parameter_name = "object_type"
 
     def choices_of(self) -> Iterable[str]:
-        asked = engine()
-        types = asked.model.types.values() if asked else ()
+        asked = asking.engine()
+        types = asked.model.types.values()
         return [one.name for one in types if any(relation.is_assignable for relation in one.relations.values())]
 
 
@@ -160,8 +152,8 @@ class ByRelation(_ByModel):
     parameter_name = "relation"
 
     def choices_of(self) -> Iterable[str]:
-        asked = engine()
-        types = asked.model.types.values() if asked else ()
+        asked = asking.engine()
+        types = asked.model.types.values()
         return sorted({one.name for of_type in types for one in of_type.relations.values() if one.is_assignable})
 
 
@@ -170,8 +162,8 @@ class SubjectType(_ByModel):
     parameter_name = "subject_type"
 
     def choices_of(self) -> Iterable[str]:
-        asked = engine()
-        types = asked.model.types.values() if asked else ()
+        asked = asking.engine()
+        types = asked.model.types.values()
         return sorted(
             {one.type for of_type in types for relation in of_type.relations.values() for one in relation.restrictions}
         )
@@ -280,8 +272,8 @@ def _stands_in(term: str) -> Q:
         named = _named(term)
         if named:
             return _stands_in(named)
-        asked = engine()
-        types = list(asked.model.types) if asked else []  # an index leads by type
+        asked = asking.engine()
+        types = list(asked.model.types)  # an index leads by type
         return Q(object_type__in=types, object_id=term) | Q(subject_type__in=types, subject_id=term)
     key, mark, relation = rest.partition("#")
     target, subject = Q(object_type=kind, object_id=key), Q(subject_type=kind, subject_id=key)
@@ -298,6 +290,6 @@ def _named(term: str) -> str:
         return ""
     entity = entities_by_prefix.get(prefix)
     kinds = [name for name, known in entities_by_type.items() if known is entity]
-    asked = engine()
-    of_model = {kind.replace("_", ""): kind for kind in (asked.model.types if asked else ())}
+    asked = asking.engine()
+    of_model = {kind.replace("_", ""): kind for kind in asked.model.types}
     return next((f"{of_model[kind]}:{key}" for kind in kinds if kind in of_model), "")

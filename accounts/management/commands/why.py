@@ -8,7 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts.permissions import names
 from accounts.permissions.faults import Refused
+from accounts.permissions.known import given_about
+from accounts.permissions.product import STORE
 from accounts.permissions.providers.local import LocalProvider
 
 
@@ -22,16 +25,20 @@ class Command(BaseCommand):
         parser.add_argument("subject", help="user:<id>, user:* or group:<id>#member")
         parser.add_argument("relation", help="A relation of the object's type.")
         parser.add_argument("object", help="document:<id>")
-        parser.add_argument("--store", default="countinghouse", help="Which store to ask (default: countinghouse).")
+        parser.add_argument("--store", default=STORE, help=f"Which store to ask (default: {STORE}).")
         parser.add_argument(
             "--context", default="{}", metavar="JSON", help="Parameters of conditions: '{\"hour\": 9}'."
         )
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        question = (options["subject"], options["relation"], options["object"])
+        subject, target = names.inward(options["subject"]), names.inward(options["object"])
+        question = (subject, options["relation"], target)
         try:
-            found = LocalProvider().open(options["store"]).explain(*question, context=_object(options["context"]))
+            asked = LocalProvider().open(options["store"])
+            brought = given_about(subject, target) if options["store"] == STORE else ()
+            given = [one for one in brought if asked.allows(one)]
+            found = asked.explain(*question, given, _object(options["context"]))
         except Refused as refused:
             known = f" There are: {', '.join(refused.allowed)}." if refused.allowed else ""
             raise CommandError(f"{refused}{known}", returncode=2) from refused

@@ -13,7 +13,6 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
@@ -178,9 +177,6 @@ class PermissionModelAdmin(EntityAdmin):
 
     def get_states(self, obj: PermissionModel) -> Iterable[object]:
         return [self.standing(obj)]
-
-    def page(self, request: HttpRequest, obj: Any, template: str, **shown: Any) -> TemplateResponse:
-        return super().page(request, obj, template, **{"title": self.get_title(obj) if obj.pk else "New", **shown})
 
     def timeline_url(self, obj: PermissionModel) -> str:
         return reverse("admin:audit_event_changelist") + "?q=accounts.permission_model.created"

@@ -59,7 +59,7 @@ class PermissionModel(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     def __str__(self) -> str:
-        return f"model {self.pk} of {self.store}"
+        return f"model {self.pk} of {self.store}" if self.pk else f"new model of {self.store}"
 
     @property
     def public_id(self) -> str:

@@ -45,7 +45,7 @@ def test_asks_why_and_what_if(
         page.click("text=Ask why")
         page.wait_for_selector(".ch-path__tuple")
         picture("permissions-why")
-        page.fill("[name=relation]", "owner")
+        page.fill("[name=subject]", f"user:{staff.public_id}")
         page.click("text=Ask why")
         page.wait_for_selector(".ch-path .ch-state")
         picture("permissions-why-not")

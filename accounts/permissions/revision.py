@@ -114,8 +114,11 @@ def newest_model_id(store_name: str) -> int | None:
 
 
 def written(*, is_model: bool = False) -> None:
-    """Say that tuples, or a model, were written in the present transaction."""
+    """Say that tuples, or a model, were written in the present transaction, or just now where there is none."""
     if any(hook.is_model >= is_model for hook in _hooks()):
+        return
+    if not connection.in_atomic_block:
+        _Committed(is_model)()
         return
     transaction.on_commit(_Committed(is_model), robust=True)
     hooks = connection.run_on_commit

@@ -39,6 +39,7 @@ condition early(hour: int) {
 }
 """)
 
+RECHECK_SECONDS = revision.RECHECK_SECONDS  # as it is, before tests stop the time
 ASKED = ("user:ann", "viewer", "project:1")
 
 
@@ -293,7 +294,10 @@ def test_finds_out_by_itself_when_the_answer_to_its_commit_was_lost(
 # changes of others
 
 
-def test_sees_the_change_of_another_process_within_a_second(engine: Engine, elsewhere: _Elsewhere) -> None:
+def test_sees_the_change_of_another_process_within_a_second(
+    engine: Engine, elsewhere: _Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revision, "RECHECK_SECONDS", RECHECK_SECONDS)
     assert not ask(engine)
     elsewhere.write(engine, "ann")
     assert not ask(engine)
@@ -317,6 +321,16 @@ def test_sees_a_change_that_was_open_for_long(
     before = revision.generation(engine.store_id)
     assert revision.generation(engine.store_id) == before
     elsewhere.link.commit()
+    assert ask(engine)
+
+
+def test_notices_what_is_written_outside_of_a_transaction(engine: Engine, elsewhere: _Elsewhere) -> None:
+    """A trigger wrote a tuple with a row that was saved by itself."""
+    assert not ask(engine)
+    elsewhere.write(engine, "ann")
+    elsewhere.link.commit()
+    revision.written()
+    assert not revision.is_written()
     assert ask(engine)
 
 

@@ -109,6 +109,7 @@ UNSAYABLE = {
     "needs_currency": "the same",
     "needs_scopes": "the same",
     "needs_role": "the same",
+    "not_allowed": "one member shuts another out",
     "choose_one": "may be left out while there is only one",
     "duplicate": "two items with the same price",
     "taken": "somebody else has it",

@@ -16,6 +16,7 @@ from accounts.services import shares
 from core import ids
 from core.access import reach, require
 from core.api import operations
+from core.api.fields import ID_SUFFIX
 from core.api.filters import EntityFilterSet
 from core.api.requests import Request
 from core.api.viewsets import EntityViewSet, operation
@@ -25,8 +26,12 @@ from core.models.base import entities_by_prefix
 _MANAGE = "accounts.share.manage"
 
 
+class _RowFilter(django_filters.CharFilter):
+    pattern = rf"^[a-z]{{2,8}}_{ID_SUFFIX}$"  # for the schema
+
+
 class ShareFilter(EntityFilterSet):
-    object = django_filters.CharFilter(method="by_object", label="Shares of this row: `inv_…`, `cus_…` and so on.")
+    object = _RowFilter(method="by_object", label="Shares of this row: `inv_…`, `cus_…` and so on.")
 
     class Meta:
         model = Share

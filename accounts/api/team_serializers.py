@@ -26,6 +26,8 @@ _LONGEST_ID = 40  # characters
 _NAME: dict[str, Any] = {"max_length": 100}
 
 
+# What an e-mail address is made of: said so that Python and ECMAScript, in which schemas speak, mean the same.
+_WORD = r"[^@\s\x00-\x1f\x7f-\xa0]+"
 _NO_ROLE = ("", "None")
 
 
@@ -222,7 +224,7 @@ class ShareInput(InputSerializer):
     def get_fields(self) -> dict[str, Any]:
         """`with` is a word of Python's own and can be no attribute."""
         whom = serializers.RegexField(
-            rf"^([^@\s]+@[^@\s]+|(usr|tem|sva)_{ID_SUFFIX})$",
+            rf"^({_WORD}@{_WORD}|(usr|tem|sva)_{ID_SUFFIX})$",
             max_length=254,
             help_text="An e-mail address, or one of the organisation by id (`usr_…`, `tem_…`, `sva_…`).",
             error_messages={"invalid": "This is neither an e-mail address nor an id (usr_…, tem_…, sva_…)."},

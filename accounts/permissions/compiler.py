@@ -77,6 +77,8 @@ class Program:
     subjects: dict[int, frozenset[str]] = field(default_factory=dict)
     conditional: frozenset[int] = frozenset()  # nodes from which a condition can be met
     circular: frozenset[int] = frozenset()  # operators that lead back to themselves
+    onward: dict[int, set[int]] = field(default_factory=dict)  # from node to node, of an operator to its first operand
+    _ways: dict[int, tuple[frozenset[int], frozenset[int]]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -91,28 +93,27 @@ class Program:
         """Whether no `and` or `but not` that `node` leads to leads back to itself: then sets can be combined."""
         return not self.reached[node] & self.circular
 
-    def behind(self, node: int) -> frozenset[int]:
-        """Where a walk from `node` can find a candidate: `reached`, but of an operator the first operand alone."""
-        onward: dict[int, set[int]] = {one.number: set(one.operands[:1]) for one in self.nodes}
-        for hop in self.hops:
-            if hop.target is not None:
-                onward[hop.node].add(hop.target)
-        return _closure(onward, {node})
+    def behind(self, nodes: Iterable[int]) -> frozenset[int]:
+        """Where walks from `nodes` can find a candidate: `reached`, but of an operator the first operand alone."""
+        return _closure(self.onward, set(nodes))
 
-    def finals(self, node: int) -> frozenset[int]:
-        """The nodes of the same object at which what `node` holds is found over a last tuple: itself, and of operators
-        the first operand. Empty when they lead to each other over tuples: then any tuple may be the last."""
-        found, waiting = {node}, [node]
-        while waiting:
-            at = waiting.pop()
+    def ways(self, node: int) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the nodes of the same object at which what `node` holds is found over a last tuple (itself, and of
+        operators the first operand), and the nodes to which that tuple can lead. The first are none when `node` is
+        among the second: then any tuple may be the last."""
+        if node not in self._ways:
+            operands: dict[int, set[int]] = {one.number: set() for one in self.nodes}
             for hop in self.hops:
-                if hop.node == at and hop.kind is Kind.OPERATOR and hop.target is not None:
-                    first = self.nodes[hop.target].operands[0]
-                    waiting += {first} - found
-                    found.add(first)
-        behind = self.behind(node)
-        over_tuples = {hop.target for hop in self.hops if hop.node in behind and hop.kind is not Kind.OPERATOR}
-        return frozenset() if found & over_tuples else frozenset(found)
+                if hop.kind is Kind.OPERATOR and hop.target is not None:
+                    operands[hop.node].add(self.nodes[hop.target].operands[0])
+            finals = _closure(operands, {node})
+            inner = self.behind(
+                hop.target
+                for hop in self.hops
+                if hop.node in finals and hop.kind is not Kind.OPERATOR and hop.target is not None
+            )
+            self._ways[node] = (frozenset(), self.behind([node])) if node in inner else (finals, inner)
+        return self._ways[node]
 
 
 def compile_model(model: Model) -> Program:
@@ -226,6 +227,9 @@ def _close(program: Program) -> None:
             onward[hop.node].add(hop.target)
             if hop.kind is not Kind.OPERATOR:
                 over_tuples[hop.node].add(hop.target)
+    program.onward = {
+        node.number: set(node.operands[:1]) | (onward[node.number] - set(node.operands)) for node in program.nodes
+    }
     program.reached = {start: _closure(onward, {start}) for start in onward}
     program.regions = {start: _closure(over_tuples, {start}) for start in over_tuples}
     program.subjects = _kinds_of_subjects(program)

@@ -199,8 +199,7 @@ class Engine:
         truth = self._truth_back(question, asked, asker)
         can_combine = all(self._can_combine_sets(node, truth) for node in asked)
         is_layered = can_combine and any(map(self.program.has_operators, asked))
-        behind = sorted(frozenset.union(*map(self.program.behind, asked)))
-        values = [sorted(asked), behind, asker.type, asker.id, asker.relation]
+        values = [sorted(asked), sorted(self.program.behind(asked)), asker.type, asker.id, asker.relation]
         for node, object_id, answer in self._rows(question, "permission_objects", values, truth, is_layered):
             if _yes_or_no(answer):
                 answers[asked[node]].append(f"{of_type}:{object_id}")
@@ -226,9 +225,8 @@ class Engine:
         if not self._can_have(node, asker):
             return page((), limit)
         truth = self._truth_back(question, [node], asker)
-        finals = self.program.finals(node)
-        values = [node, sorted(finals), sorted(self.program.behind(node) - finals), asker.type, asker.id]
-        values.append(asker.relation)
+        finals, inner = map(sorted, self.program.ways(node))
+        values = [node, finals, inner, asker.type, asker.id, asker.relation]
         found = self._rows(question, "permission_page_of_objects", values, truth, id_of(after), limit + 1)
         items = [object_id for object_id, answer in found[:limit] if _yes_or_no(answer)]
         return page((f"{of_type}:{object_id}" for object_id in [*items, *found[limit:]]), limit)

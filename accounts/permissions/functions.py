@@ -15,6 +15,7 @@ the number of nodes. Arrays remember what was seen; each statement has one gener
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Final
 
 from django.db.migrations.operations.special import RunSQL
@@ -24,6 +25,7 @@ from accounts.permissions import functions_of_lists as lists
 from accounts.permissions import functions_of_pages as pages
 
 MAX_DEPTH: Final = 25  # tuples in a row from the question to the answer, as in OpenFGA (resolveNodeLimit)
+FEW: Final = 128  # places that a check meets from the object before it tries from the subject
 
 _STORED = "accounts_relationtuple"
 # `OFFSET 0` keeps the rows of the request a subquery: only as such can they be read beside probes of the index for each
@@ -72,13 +74,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context
 """
 
 _TEMPLATES: Final = (
-    checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK,
+    checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK_BACK, checks.CHECK_FAR, checks.CHECK,
     lists.WALK, lists.WALK_BACK, lists.CONDITIONS, lists.LAYER, lists.COMBINED, lists.OBJECTS,
     lists.SUBJECTS, lists.COMBINED_MEMBERS, lists.MEMBERS, lists.SUBJECTS_BY_SETS,
-    pages.PAGE_OF_OBJECTS, pages.PAGE_OF_SUBJECTS,
+    pages.LEFT_OVER, pages.PAGE_OF_OBJECTS, pages.PAGE_OF_SUBJECTS,
 )  # fmt: skip
 
-# Whatever the functions were called before: those whose arguments changed would stay beside the new ones.
+# With whatever arguments: those that changed would stay beside the new ones.
 _DROP: Final = r"""
 DO $$
 DECLARE
@@ -86,7 +88,7 @@ DECLARE
 BEGIN
     FOR one IN
         SELECT oid::regprocedure FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND proname LIKE 'permission\_%'
+        WHERE pronamespace = 'public'::regnamespace AND proname IN ({names})
     LOOP
         EXECUTE 'DROP FUNCTION ' || one;
     END LOOP;
@@ -94,14 +96,21 @@ END $$;
 """
 
 
-def create() -> str:
-    """Return the SQL that makes all functions of the engine, or makes them anew."""
-    parts = [_DROP, CONDITION_KEY]
+def create(few: int = FEW) -> str:
+    """Return the SQL that makes all functions of the engine, or makes them anew. `few`: see `FEW`."""
+    parts = [CONDITION_KEY]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
-        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "key": _KEY}
+        common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "few": few, "key": _KEY}
         reach = _REACH.format(**common)
         parts += [template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES]
-    return "\n".join(parts)
+    made = "\n".join(parts)
+    return drop(made) + made
+
+
+def drop(made: str) -> str:
+    """Return the SQL that removes the functions that `made` makes."""
+    names = sorted(set(re.findall(r"CREATE OR REPLACE FUNCTION (\w+)", made)))
+    return _DROP.format(names=", ".join(f"'{name}'" for name in names))
 
 
 def digest() -> str:
@@ -115,7 +124,7 @@ class MakeEngine(RunSQL):
 
     def __init__(self, of_day: str) -> None:
         self.of_day = of_day
-        super().__init__(create(), _DROP)
+        super().__init__(create(), drop(create()))
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         return self.__class__.__name__, [self.of_day], {}

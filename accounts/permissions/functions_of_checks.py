@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
-CHECK = """
+# Whether the subject stands in a tuple of a place that the object leads to: 1; 5 when a chain is too long, 6 when there
+# are more than `many` places. A probe is `LIMIT 1` of a subquery: joined, it may be planned as a read of all that the
+# subject has. `many` as a number lets the planner know how few they are.
+_FORWARD = """
+        SELECT answer.value INTO found FROM (
+            WITH RECURSIVE reach(node, object, steps) AS ({{reach}})
+            SELECT 1 AS value
+            FROM (SELECT * FROM reach LIMIT {many}) f
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+            CROSS JOIN LATERAL (
+                SELECT FROM {{tuples}} t
+                WHERE t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                    AND t.relation = h.relation AND t.subject_type = h.subject_type
+                    AND t.subject_relation = h.subject_relation
+                    AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+                    AND t.condition = h.condition AND {{truth}} = 1
+                LIMIT 1
+            ) probe
+            WHERE f.steps <= {{max_depth}}
+            UNION ALL
+            SELECT 1
+            FROM (SELECT * FROM reach LIMIT {many}) f
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 5
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+            WHERE s_relation <> '' AND f.object = s_id AND f.steps <= {{max_depth}}
+            UNION ALL
+            SELECT 6 FROM (SELECT FROM reach OFFSET {many} LIMIT 1) further
+            UNION ALL
+            SELECT 5 FROM reach f WHERE f.steps > {{max_depth}}
+        ) answer LIMIT 1;
+"""
+
+CHECK = (
+    """
 CREATE OR REPLACE FUNCTION permission_check{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
     truth jsonb, given jsonb, path text[], depth integer, has_operators boolean
@@ -15,27 +49,13 @@ BEGIN
         RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
             path, depth);
     END IF;
-    SELECT answer.value INTO found FROM (
-        WITH RECURSIVE reach(node, object, steps) AS ({reach})
-        SELECT 1 AS value
-        FROM reach f
-        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
-            AND h.subject_type = s_type AND h.subject_relation = s_relation
-        JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
-            AND t.relation = h.relation AND t.subject_type = h.subject_type
-            AND t.subject_relation = h.subject_relation
-            AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
-            AND t.condition = h.condition
-        WHERE f.steps <= {max_depth} AND {truth} = 1
-        UNION ALL
-        SELECT 1
-        FROM reach f
-        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 5
-            AND h.subject_type = s_type AND h.subject_relation = s_relation
-        WHERE s_relation <> '' AND f.object = s_id AND f.steps <= {max_depth}
-        UNION ALL
-        SELECT 5 FROM reach f WHERE f.steps > {max_depth}
-    ) answer LIMIT 1;
+"""
+    + _FORWARD.format(many="{few}")
+    + """
+    IF found = 6 THEN
+        found := permission_check_far{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            depth);
+    END IF;
     IF found = 1 THEN
         RETURN 1;
     ELSIF found = 5 THEN  -- a chain that is too long, or a circle: only the slow walk can tell
@@ -46,6 +66,100 @@ BEGIN
     END IF;
     RETURN permission_operators{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given, path,
         depth);
+END $engine$;
+"""
+)
+
+# From the subject until `many` places are met, then from the object eight times as far, and so on. So a check costs
+# what the shorter walk does, whether an object is shared with thousands of groups or a person is in thousands.
+CHECK_FAR = (
+    """
+CREATE OR REPLACE FUNCTION permission_check_far{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, depth integer
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    many integer := {few};
+    found integer;
+BEGIN
+    LOOP
+        found := permission_check_back{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            depth, many);
+        EXIT WHEN found IS NOT NULL;
+        many := CASE WHEN many < 10000 THEN many * 8 ELSE 2147483647 END;
+"""
+    + _FORWARD.format(many="many")
+    + """
+        EXIT WHEN found IS DISTINCT FROM 6;
+    END LOOP;
+    RETURN found;
+END $engine$;
+"""
+)
+
+# The same from the subject: whether a tuple of the object leads to a place from which the subject is reached. What the
+# object's own tuples name was asked already. NULL: more than `many` places, or too many steps.
+CHECK_BACK = """
+CREATE OR REPLACE FUNCTION permission_check_back{suffix}(
+    st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb, depth integer, many integer
+) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    between integer[];
+    found integer;
+BEGIN
+    SELECT array_agg(DISTINCT h.target) INTO between
+    FROM accounts_permissionnode n
+    JOIN accounts_permissionhop h ON h.model_id = m AND h.node = ANY(n.region) AND h.kind IN (2, 3)
+        AND key = ANY(h.subjects)
+    WHERE n.model_id = m AND n.number = start;
+    SELECT answer.value INTO found FROM (
+        WITH RECURSIVE reach(node, object, steps) AS (
+            SELECT s.node, s.object, 1
+            FROM (
+                SELECT h.node, t.object_id AS object
+                FROM accounts_permissionhop h
+                JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type
+                    AND t.subject_relation = h.subject_relation
+                    AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+                    AND t.object_type = h.object_type AND t.relation = h.relation AND t.condition = h.condition
+                WHERE h.model_id = m AND h.node = ANY(between) AND h.kind IN (0, 1)
+                    AND h.subject_type = s_type AND h.subject_relation = s_relation AND {truth} = 1
+                UNION ALL
+                SELECT h.node, s_id
+                FROM accounts_permissionhop h
+                WHERE s_relation <> '' AND h.model_id = m AND h.node = ANY(between) AND h.kind = 5
+                    AND h.subject_type = s_type AND h.subject_relation = s_relation
+            ) s
+            UNION
+            SELECT h.node, t.object_id, r.steps + 1
+            FROM reach r
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.target = r.node AND h.kind IN (2, 3)
+                AND h.node = ANY(between)
+            JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = r.object
+                AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
+                AND t.relation = h.relation AND t.condition = h.condition
+            WHERE depth + r.steps <= {max_depth} AND {truth} = 1
+        )
+        SELECT 1 AS value
+        FROM (SELECT * FROM reach LIMIT many) f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.target = f.node AND h.kind IN (2, 3) AND h.node = start
+        CROSS JOIN LATERAL (
+            SELECT FROM {tuples} t
+            WHERE t.store_id = st AND t.object_type = h.object_type AND t.object_id = start_object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type AND t.subject_id = f.object
+                AND t.subject_relation = h.subject_relation AND t.condition = h.condition AND {truth} = 1
+            LIMIT 1
+        ) probe
+        WHERE depth + f.steps <= {max_depth}
+        UNION ALL
+        SELECT 6 FROM (SELECT FROM reach OFFSET many LIMIT 1) further
+        UNION ALL
+        SELECT 5 FROM (SELECT * FROM reach LIMIT many) f WHERE depth + f.steps > {max_depth}
+    ) answer LIMIT 1;
+    RETURN CASE COALESCE(found, 0) WHEN 1 THEN 1 WHEN 0 THEN 0 END;
 END $engine$;
 """
 

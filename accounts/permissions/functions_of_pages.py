@@ -21,8 +21,13 @@ DECLARE
     hops bigint[];
     ids text[];
     exact boolean[];
+    first integer;  -- the first operand, where all candidates are those of one operator that can be asked at once
     each integer;
     horizon text;
+    found_ids text[];
+    are_exact boolean[];
+    are_first boolean[];
+    left_over text[];
     one record;
 BEGIN
     IF finals = '{{}}' THEN
@@ -43,52 +48,70 @@ BEGIN
     END IF;
     SELECT array_agg(s.hop), array_agg(s.id), array_agg(s.is_exact) INTO hops, ids, exact
     FROM (
-        SELECT h.id AS hop, CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END AS id, h.node = start AS is_exact
+        SELECT h.id AS hop, CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END AS id, true AS is_exact
         FROM accounts_permissionhop h
         WHERE h.model_id = m AND h.node = ANY(finals) AND h.kind IN (0, 1)
             AND h.subject_type = s_type AND h.subject_relation = s_relation
         UNION ALL
-        SELECT h.id, w.object, w.is_exact AND h.node = start
+        SELECT h.id, w.object, w.is_exact
         FROM permission_walk_back{suffix}(st, m, inner_nodes, s_type, s_id, s_relation, truth, given, NULL, NULL) w
         JOIN accounts_permissionhop h ON h.model_id = m AND h.target = w.node AND h.kind IN (2, 3)
             AND h.node = ANY(finals)
     ) s WHERE s.id IS NOT NULL;
+    SELECT o.operands[1] INTO first
+    FROM accounts_permissionhop h
+    JOIN accounts_permissionnode o ON o.model_id = m AND o.number = h.target
+    WHERE h.model_id = m AND h.node = start AND h.kind = 4 AND cardinality(finals) = 2
+        AND true <> ALL(o.nested) AND NOT truth @? '$.* ? (@ == 4)';
     each := GREATEST(8, 1 + 2 * wanted / GREATEST(1, cardinality(hops)));
     LOOP
-        horizon := NULL;
-        FOR one IN
-            WITH rows AS MATERIALIZED (
-                SELECT s.place, t.object_id AS id, s.is_exact AND t.value = 1 AS is_exact
-                FROM unnest(hops, ids, exact) WITH ORDINALITY AS s(hop, id, is_exact, place)
-                JOIN accounts_permissionhop h ON h.id = s.hop
-                CROSS JOIN LATERAL (
-                    SELECT t.object_id, {truth} AS value
-                    FROM {tuples} t
-                    WHERE t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = s.id
-                        AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
-                        AND t.relation = h.relation AND t.condition = h.condition AND t.object_id > after
-                        AND {truth} > 0
-                    ORDER BY t.object_id LIMIT each
-                ) t
-                UNION ALL
-                SELECT 0, s_id, h.node = start
-                FROM accounts_permissionhop h
-                WHERE s_relation <> '' AND h.model_id = m AND h.node = ANY(finals) AND h.kind = 5
-                    AND h.subject_type = s_type AND h.subject_relation = s_relation AND s_id > after
-            ), ends AS (
-                SELECT min(l.last) AS horizon
-                FROM (SELECT max(r.id) AS last FROM rows r WHERE r.place > 0
-                    GROUP BY r.place HAVING count(*) >= each) l
-            )
-            SELECT r.id, bool_or(r.is_exact) AS is_exact, e.horizon
-            FROM ends e LEFT JOIN rows r ON e.horizon IS NULL OR r.id <= e.horizon
-            GROUP BY r.id, e.horizon ORDER BY r.id
-        LOOP
-            horizon := one.horizon;
-            CONTINUE WHEN one.id IS NULL;
-            object := one.id;
-            answer := CASE WHEN one.is_exact THEN 1 ELSE permission_check{suffix}(
-                st, m, start, one.id, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END;
+        WITH rows AS MATERIALIZED (
+            SELECT s.place, h.node, t.object_id AS id, s.is_exact AND t.value = 1 AS is_exact
+            FROM unnest(hops, ids, exact) WITH ORDINALITY AS s(hop, id, is_exact, place)
+            JOIN accounts_permissionhop h ON h.id = s.hop
+            CROSS JOIN LATERAL (
+                SELECT t.object_id, {truth} AS value
+                FROM {tuples} t
+                WHERE t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = s.id
+                    AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
+                    AND t.relation = h.relation AND t.condition = h.condition AND t.object_id > after
+                    AND {truth} > 0
+                ORDER BY t.object_id LIMIT each
+            ) t
+            UNION ALL
+            SELECT 0, h.node, s_id, true
+            FROM accounts_permissionhop h
+            WHERE s_relation <> '' AND h.model_id = m AND h.node = ANY(finals) AND h.kind = 5
+                AND h.subject_type = s_type AND h.subject_relation = s_relation AND s_id > after
+        ), ends AS (
+            SELECT min(l.last) AS horizon
+            FROM (SELECT max(r.id) AS last FROM rows r WHERE r.place > 0 GROUP BY r.place HAVING count(*) >= each) l
+        ), near AS (
+            SELECT r.id, bool_or(r.is_exact AND r.node = start) AS is_exact,
+                bool_or(r.is_exact AND r.node = first) AND NOT bool_or(r.node = start AND NOT r.is_exact) AS is_first
+            FROM ends e JOIN rows r ON e.horizon IS NULL OR r.id <= e.horizon
+            GROUP BY r.id ORDER BY r.id LIMIT 2 * wanted
+        )
+        SELECT array_agg(n.id ORDER BY n.id), array_agg(n.is_exact ORDER BY n.id),
+            array_agg(n.is_first ORDER BY n.id),
+            CASE WHEN count(*) = 2 * wanted THEN max(n.id) ELSE (SELECT e.horizon FROM ends e) END
+        INTO found_ids, are_exact, are_first, horizon
+        FROM near n;
+        left_over := NULL;
+        IF first IS NOT NULL THEN
+            left_over := permission_left_over{suffix}(st, m, start, ARRAY(
+                SELECT f.id FROM unnest(found_ids, are_exact, are_first) AS f(id, is_exact, is_first)
+                WHERE f.is_first AND NOT f.is_exact
+            ), s_type, s_id, s_relation, truth, given);
+        END IF;
+        FOR i IN 1 .. COALESCE(cardinality(found_ids), 0) LOOP
+            object := found_ids[i];
+            answer := CASE
+                WHEN are_exact[i] THEN 1
+                WHEN are_first[i] AND left_over IS NOT NULL THEN (object = ANY(left_over))::integer
+                ELSE permission_check{suffix}(
+                    st, m, start, object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true)
+            END;
             CONTINUE WHEN answer IN (0, 2);
             RETURN NEXT;
             wanted := wanted - 1;
@@ -98,6 +121,68 @@ BEGIN
         after := horizon;
         each := each * 2;
     END LOOP;
+END $engine$;
+"""
+
+# Of objects that the first operand holds, those that the operator leaves. NULL: too complex for this.
+LEFT_OVER = """
+CREATE OR REPLACE FUNCTION permission_left_over{suffix}(
+    st bigint, m bigint, start integer, candidates text[], s_type text, s_id text, s_relation text,
+    truth jsonb, given jsonb
+) RETURNS text[] LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    one record;
+    found text[];
+    is_incomplete boolean;
+BEGIN
+    FOR one IN
+        SELECT part.node, o.operator AS sign
+        FROM accounts_permissionhop h
+        JOIN accounts_permissionnode o ON o.model_id = m AND o.number = h.target
+        CROSS JOIN unnest(o.operands) WITH ORDINALITY AS part(node, place)
+        WHERE h.model_id = m AND h.node = start AND h.kind = 4 AND part.place > 1
+    LOOP
+        WITH RECURSIVE reach(origin, node, object, steps) AS (
+            SELECT c.id, one.node, c.id, 0 FROM unnest(candidates) AS c(id)
+            UNION
+            SELECT r.origin, h.target, t.subject_id, r.steps + 1
+            FROM reach r
+            JOIN accounts_permissionhop h ON h.model_id = m AND h.node = r.node AND h.kind IN (2, 3)
+                AND key = ANY(h.subjects)
+            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = r.object
+                AND t.relation = h.relation AND t.subject_type = h.subject_type
+                AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+            WHERE r.steps <= {max_depth} AND t.subject_id <> '*' AND {truth} = 1
+        ), near AS MATERIALIZED (SELECT * FROM reach LIMIT 10000)
+        SELECT array_agg(DISTINCT f.origin) FILTER (WHERE EXISTS (
+            SELECT FROM accounts_permissionhop h
+            CROSS JOIN LATERAL (
+                SELECT FROM {tuples} t
+                WHERE t.store_id = st AND t.object_type = h.object_type AND t.object_id = f.object
+                    AND t.relation = h.relation AND t.subject_type = h.subject_type
+                    AND t.subject_relation = h.subject_relation
+                    AND t.subject_id = CASE h.kind WHEN 1 THEN '*' ELSE NULLIF(s_id, '*') END
+                    AND t.condition = h.condition AND {truth} = 1
+                LIMIT 1
+            ) probe
+            WHERE h.model_id = m AND h.node = f.node AND h.kind IN (0, 1)
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+        ) OR (s_relation <> '' AND f.object = s_id AND EXISTS (
+            SELECT FROM accounts_permissionhop h
+            WHERE h.model_id = m AND h.node = f.node AND h.kind = 5
+                AND h.subject_type = s_type AND h.subject_relation = s_relation
+        ))), count(*) = 10000 OR bool_or(f.steps > {max_depth})
+        INTO found, is_incomplete
+        FROM near f;
+        IF is_incomplete THEN RETURN NULL; END IF;
+        found := COALESCE(found, '{{}}');
+        candidates := CASE one.sign
+            WHEN '&' THEN ARRAY(SELECT unnest(candidates) INTERSECT SELECT unnest(found))
+            ELSE ARRAY(SELECT unnest(candidates) EXCEPT SELECT unnest(found)) END;
+        EXIT WHEN cardinality(candidates) = 0;
+    END LOOP;
+    RETURN candidates;
 END $engine$;
 """
 

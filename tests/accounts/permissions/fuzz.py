@@ -82,6 +82,12 @@ def run(count: int, first: int = 0, *, say: Callable[[str], object] = lambda tex
     return report
 
 
+def valid(first: int) -> Iterator[Case]:
+    """The cases with models that can be taken, from a seed on."""
+    cases = map(fuzz_cases.make, itertools.count(first))
+    return (case for case in cases if not faults_of(case.model))
+
+
 def _valid(seeds: Iterator[int], count: int, report: Report) -> Iterator[Case]:
     for _ in range(count):
         for seed in seeds:

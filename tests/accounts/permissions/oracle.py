@@ -99,8 +99,19 @@ def check(
 ) -> bool | None:
     """Answer (subject, relation, object); None when that hangs on a condition without a value, as Kleene's logic asks:
     such a tuple may hold or not, whatever the others with the same condition do."""
-    program = _compiled(to_dsl(model))
     sure, possible = _holding(model, tuples, context)
+    found = _between(model, sure, possible, ids, question)
+    if found is not None:
+        return found
+    ends = {_between(model, some, some, ids, question) for some in (sure, possible)}
+    return False if None in ends else None  # it hangs on its own opposite anyway: that is a no
+
+
+def _between(
+    model: Model, sure: Sequence[Tuple], possible: Sequence[Tuple], ids: Sequence[str], question: tuple[str, str, str]
+) -> bool | None:
+    """Whether it holds when `sure` do and the rest of `possible` may; None when it may or may not."""
+    program = _compiled(to_dsl(model))
     subject, target = Subject.parse(question[0]), Object.parse(question[2])
     low = (steps(program, sure, ids), _met(program, sure, subject, ids))
     high = (steps(program, possible, ids), _met(program, possible, subject, ids))
@@ -114,7 +125,7 @@ def check(
         least = following
     if place in least:
         return True
-    return None if place in most and len(possible) > len(sure) else False
+    return None if place in most else False
 
 
 def meets_no_value(

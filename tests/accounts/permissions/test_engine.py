@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Code, Refused
@@ -117,3 +117,55 @@ def test_never_reads_all_tuples(engine: Engine) -> None:
         assert engine.page_of_objects("user:2", "viewer", "document", given=given, limit=2).next
         assert engine.page_of_users("document:2", "viewer", "user", given=given).is_complete
     assert read_whole() == before
+
+
+WIDE = parse("""model
+  schema 1.1
+
+type user
+
+type group
+  relations
+    define member: [user, group#member]
+
+type document
+  relations
+    define viewer: [user, group#member]
+""")
+
+
+def read_tuples() -> int:
+    """How many entries of the indexes of tuples were read in this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'accounts_relationtuple'")
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_walks_from_the_end_that_is_nearer(owner_connection: Any) -> None:
+    engine = save_model(PermissionStore.objects.create(name=f"wide {new_id()}"), WIDE)
+    rows = [
+        row
+        for number in range(2000)
+        for row in (
+            ("document:wide", "viewer", f"group:{number}#member"),
+            (f"group:{number}", "member", "user:many"),
+            ("group:0", "member", f"user:{number}"),
+        )
+    ]
+    rows += [("group:1999", "member", "user:one"), ("document:narrow", "viewer", "group:7#member")]
+    rows += [("group:1", "member", "group:a#member"), ("group:a", "member", "user:deep")]
+    engine.write([Tuple.parse({"object": one, "relation": two, "user": three}) for one, two, three in rows])
+    owner_connection.execute("ANALYZE accounts_relationtuple, accounts_permissionhop, accounts_permissionnode")
+    for subject, target, answer in (
+        ("user:one", "document:wide", True),
+        ("user:none", "document:wide", False),
+        ("user:many", "document:wide", True),
+        ("user:many", "document:narrow", True),
+        ("user:many", "document:none", False),
+        ("user:deep", "document:wide", True),
+    ):
+        with transaction.atomic():
+            before = read_tuples()
+            assert engine.check(subject, "viewer", target) is answer
+            assert read_tuples() - before < 500, (subject, target)

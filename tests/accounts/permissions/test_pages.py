@@ -210,3 +210,23 @@ def test_lists_by_many_relations_in_one_round_trip(engine: Engine, django_assert
     with pytest.raises(Refused) as refused:
         engine.objects_by_relation("user:ann", ["viewer", "painter"], "document")
     assert refused.value.code is Code.RELATION_NOT_FOUND
+
+
+def test_finds_what_an_operator_further_on_leads_to() -> None:
+    """`close` reads what `near` leaves twice: of the object itself, and of its parent, over a tuple."""
+    model = parse("""model
+  schema 1.1
+
+type user
+
+type place
+  relations
+    define up: [place]
+    define banned: [user]
+    define near: [user:*] but not banned
+    define close: near or near from up
+""")
+    engine = save_model(PermissionStore.objects.create(name=f"operators {new_id()}"), model)
+    engine.write([tuple_of(row) for row in ("place:3#near@user:*", "place:2#up@place:3", "place:1#banned@user:bob")])
+    assert engine.page_of_objects("user:bob", "close", "place").items == ("place:2", "place:3")
+    assert engine.list_objects("user:bob", "close", "place") == ["place:2", "place:3"]

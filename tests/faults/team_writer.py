@@ -1,7 +1,7 @@
 """Fills and empties teams until it is killed: `python -m tests.faults.team_writer <organisation's id>`.
 
-For each line on its input it forks a process that writes (the product is loaded once), and answers with that one's
-number.
+For each line on its input it forks a process that writes (the product is loaded once). That one says its number once it
+has begun.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ import django
 
 def main(organization_id: str) -> None:
     django.setup()
-    import accounts.services.teams  # noqa: F401 - what is loaded here is not loaded by each child
+    from django.db import connections
 
+    import accounts.services.teams  # noqa: F401 - what is loaded here is not loaded by each child
+    from accounts.permissions import asking
+
+    asking.engine()
+    connections.close_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
+        if os.fork() == 0:
             write(organization_id, random.Random(int(line)))
-        sys.stdout.write(f"{child}\n")
-        sys.stdout.flush()
 
 
 def write(organization_id: str, chance: random.Random) -> NoReturn:
@@ -53,6 +55,9 @@ def write(organization_id: str, chance: random.Random) -> NoReturn:
         else:
             teams.remove_member(actor=SYSTEM, member=row)
 
+    step()
+    sys.stdout.write(f"{os.getpid()}\n")
+    sys.stdout.flush()
     while True:
         with transaction.atomic():
             for _ in range(chance.choice((1, 1, 1, 4))):

@@ -77,7 +77,7 @@ def test_keeps_rows_and_tuples_together_whenever_it_is_killed(
     divergent = 0
     for _ in range(KILLS):
         child = writer(chance.randrange(2**32))
-        time.sleep(0.05 + chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 0.4))
         os.kill(child, signal.SIGKILL)
         divergent += _count(_DIVERGENT)
     _wait_for_the_last_commit()
@@ -86,7 +86,7 @@ def test_keeps_rows_and_tuples_together_whenever_it_is_killed(
     assert _replayed() == told, f"seed {seed}"
     added = Event.objects.filter(type="accounts.team_member.added").count()
     written = RelationChange.objects.filter(object_type="team", operation="write").count()
-    assert added == written > KILLS, f"seed {seed}"
+    assert added == written > 0, f"seed {seed}"
     record_property("kills", KILLS)
     record_property("tuples written and deleted meanwhile", RelationChange.objects.count())
 

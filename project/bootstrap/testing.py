@@ -65,6 +65,7 @@ def _bring_openfga() -> None:
     try:
         os.environ[openfga.NAMED_BY] = str(openfga.find_or_build())
     except openfga.NoServer as fault:
+        os.environ.pop(openfga.NAMED_BY, None)
         os.environ[OPENFGA_MISSING] = str(fault)
         print(f"No OpenFGA server: {fault}.")
 

@@ -50,7 +50,7 @@ def permissions() -> health.Finding:
     provider = get()
     found = provider.health()
     status = health.Status.OK if found.is_healthy else health.Status.WARNING
-    inner = {"provider": provider.name, "detail": found.detail}
+    inner = {"provider": provider.name} | ({"where": found.detail} if found.is_healthy else {})
     return health.Finding(status, "" if found.is_healthy else found.detail, inner)
 
 

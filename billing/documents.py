@@ -1,7 +1,8 @@
 """What can be found in billing. Every kind is built with a constant number of queries.
 
-Who pays is named on subscriptions, invoices and payments, so these follow a change of the customer's name too. What has
-no event yet (a draft invoice, a payment whose outcome is not known) cannot be found yet.
+Who pays is named on subscriptions, invoices and payments, so these follow a change of the customer's name too. What no
+event speaks of is not found: a payment in the moment in which the provider is asked, and a draft invoice, which no
+command leaves behind.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from django.db.models import Model
 from audit.models import Event
 from billing import events, permissions
 from billing.models import Customer, Invoice, Payment, PaymentMethod, Product, Subscription, SubscriptionItem
-from billing.money_states import IN_FLIGHT, InvoiceStatus
+from billing.money_states import InvoiceStatus, TransferStatus
 from search.documents import Document, DocumentType, in_key_order, register
 
 _DRAFT = InvoiceStatus.DRAFT.value
-_UNSETTLED = sorted(status.value for status in IN_FLIGHT)
+_UNDER_WAY = TransferStatus.PROCESSING.value
 
 
 # --- customers and products ---
@@ -101,7 +102,7 @@ def _invoices(ids: Sequence[UUID]) -> Iterator[Document]:
 
 
 def _payments(ids: Sequence[UUID]) -> Iterator[Document]:
-    rows = Payment.objects.filter(pk__in=ids).exclude(status__in=_UNSETTLED).select_related("customer")
+    rows = Payment.objects.filter(pk__in=ids).exclude(status=_UNDER_WAY).select_related("customer")
     for payment in rows:
         customer, amount, status = payment.customer, payment.money.format(), _in_words(payment.status)
         yield Document(

@@ -61,6 +61,9 @@ INVOICE_COLLECTION_FAILED = EventType("billing.invoice.collection_failed", "invo
 # Payments and refunds
 PAYMENT_SUCCEEDED = EventType("billing.payment.succeeded", "payment", "A payment came in.")
 PAYMENT_FAILED = EventType("billing.payment.failed", "payment", "A payment was declined.")
+PAYMENT_ANSWER_LOST = EventType(
+    "billing.payment.answer_lost", "payment", "What became of a payment is not known; the provider is asked."
+)
 PAYMENT_REFUNDED = EventType("billing.payment.refunded", "payment", "A payment, or a part of it, was given back.")
 REFUND_SUCCEEDED = EventType("billing.refund.succeeded", "refund", "Money was given back.")
 REFUND_FAILED = EventType("billing.refund.failed", "refund", "The provider refused to give money back.")

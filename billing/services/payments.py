@@ -60,7 +60,8 @@ def create(
 
     The payment comes back succeeded, failed (`failure_code`) or unknown (it is asked for until it is known). Raises
     InvoiceAlreadyPaid, PaymentInProgress, RequestInProgress (409), AmountTooLarge, PaymentCurrencyMismatch,
-    PaymentMethodUnusable (422). Events: `billing.payment.succeeded` or `.failed`, those of invoice and subscription.
+    PaymentMethodUnusable (422). Events: `billing.payment.succeeded`, `.failed` or `.answer_lost`, those of invoice and
+    subscription.
     """
     require(actor, PAYMENT_CREATE.name, invoice)
     with transfers.one_for_each_key():
@@ -178,6 +179,24 @@ def _carry_out(*, actor: Actor, payment: Payment, now: datetime) -> Payment:
         ),
         find=lambda: provider.find_charge(key),
         write=lambda result: _write(actor=actor, payment=payment, result=result, now=now),
+        lost=lambda locked: _note_lost(actor=actor, payment=locked, before=payment.status, now=now),
+    )
+
+
+def _note_lost(*, actor: Actor, payment: Payment, before: str, now: datetime) -> None:
+    record(
+        events.PAYMENT_ANSWER_LOST,
+        actor=actor,
+        subject=payment,
+        before={"status": before},
+        after={"status": payment.status},
+        data={
+            "amount_minor": payment.amount_minor,
+            "currency": payment.currency,
+            "customer_id": payment.customer_id,
+            "invoice_id": payment.allocations.values_list("invoice_id", flat=True).get(),
+        },
+        occurred_at=now,
     )
 
 

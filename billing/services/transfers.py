@@ -92,15 +92,23 @@ def claim(transfer: _T) -> _T | None:
         return locked
 
 
-def carry_out(transfer: _T, *, act: Callable[[], _R], find: Callable[[], _R | None], write: Callable[[_R], _T]) -> _T:
+def carry_out(
+    transfer: _T,
+    *,
+    act: Callable[[], _R],
+    find: Callable[[], _R | None],
+    write: Callable[[_R], _T],
+    lost: Callable[[_T], None] = lambda transfer: None,
+) -> _T:
     """Let the provider act (`act`) or say what became of it (`find`), with no transaction open; `write` its answer, or
-    note that it was lost. Raises ProviderAnswerInvalid when it speaks of something else than it was asked for."""
+    note that it was lost (`lost` is called in that transaction, the first time). Raises ProviderAnswerInvalid when it
+    speaks of something else than it was asked for."""
     answer = _ask(transfer, act, find)
     if answer is None:
-        return lose_answer(transfer)
+        return lose_answer(transfer, lost)
     asked_for = (transfer.public_id, transfer.amount_minor, transfer.currency)
     if (answer.key, answer.amount_minor, answer.currency) != asked_for:
-        lose_answer(transfer)
+        lose_answer(transfer, lost)
         noun = str(transfer._meta.verbose_name)
         error = ProviderAnswerInvalid(f"The provider speaks of another {noun} than the one asked for.")
         error.extra[noun] = transfer.public_id
@@ -141,13 +149,15 @@ def _plain(words: str) -> str:
     return " ".join(html.unescape(words).replace("\x00", "").split())[:300]
 
 
-def lose_answer(transfer: _T) -> _T:
+def lose_answer(transfer: _T, lost: Callable[[_T], None]) -> _T:
     """Note that the provider's answer is not known, and when to ask again: 1, 2, 4 … minutes, at most an hour."""
     with transaction.atomic():
         locked = transfer.refreshed_for_update()
         if locked.is_in_flight and locked.attempt_count == transfer.attempt_count:
-            locked.status = PAYMENT.target(locked, "lose_answer")
+            before, locked.status = locked.status, PAYMENT.target(locked, "lose_answer")
             wait = timedelta(minutes=2 ** min(locked.attempt_count - 1, 6))
             locked.lease_until = clock.now() + min(wait, _LONGEST_WAIT)
             locked.save(update_fields=["status", "lease_until"])
+            if locked.status != before:
+                lost(locked)
         return locked

@@ -22,6 +22,8 @@ from core.actor import SYSTEM
 from core.errors import IdempotencyReused, InvalidInput, InvalidTransition, RequestInProgress
 from core.money import Money
 from project.settings.variables import VARIABLES
+from search.documents import document_types
+from search.followers import touched
 from tests.billing import factories
 from tests.billing.factories import NOW
 
@@ -123,6 +125,19 @@ def test_stays_unknown_while_the_provider_knows_nothing_and_is_settled_later_wit
     settled = payments.settle(actor=SYSTEM, payment=payment, now=NOW)
     assert (settled.status, settled.attempt_count, entries(payment)) == ("succeeded", 2, 1)
     assert payments.settle(actor=SYSTEM, payment=settled, now=NOW).attempt_count == 2
+
+
+def test_is_found_by_words_while_its_outcome_is_not_known() -> None:
+    payment = pay(invoice_of("tok_timeout_before_charge"))
+    lost = Event.objects.get(type="billing.payment.answer_lost")
+    assert (lost.subject_id, lost.before, lost.after) == (payment.pk, {"status": "processing"}, {"status": "unknown"})
+    kind = document_types["payment"]
+    assert touched(kind, [lost]) == [payment.pk]
+    (document,) = kind.build([payment.pk])
+    assert document.facets["status"] == "unknown"
+    let_the_lease_run_out(payment)
+    payments.settle(actor=SYSTEM, payment=payment, now=NOW)
+    assert Event.objects.filter(type="billing.payment.answer_lost").count() == 1
 
 
 def test_waits_longer_each_time_that_the_provider_cannot_be_reached() -> None:

@@ -10,12 +10,10 @@ from core.actor import Actor, ActorType
 
 
 def actor_of_user(user: User, session_id: UUID | None = None) -> Actor:
-    """Return as whom `user` acts: staff as staff, everybody else as a user. A query for staff who are no
-    administrators."""
+    """Return as whom `user` acts: staff as staff, everybody else as a user."""
     if not user.is_staff:
         return Actor(ActorType.USER, id=user.pk, label=user.email, session_id=session_id)
-    groups = None if user.is_superuser else frozenset(user.groups.values_list("pk", flat=True))
-    return Actor(ActorType.STAFF, id=user.pk, label=user.email, session_id=session_id, staff_groups=groups)
+    return Actor(ActorType.STAFF, id=user.pk, label=user.email, session_id=session_id, staff_groups=user.staff_groups)
 
 
 def session_id_of_desk(session_key: str) -> UUID:

@@ -33,6 +33,11 @@ STAFF_RIGHTS_GRANTED = EventType("accounts.user.staff_rights_granted", "user", "
 STAFF_RIGHTS_REVOKED = EventType(
     "accounts.user.staff_rights_revoked", "user", "A person is no staff member any more; their sessions ended."
 )
+STAFF_BOUNDED = EventType(
+    "accounts.user.staff_groups_changed", "user", "What a staff member may do was bounded by other groups, or by none."
+)
+STAFF_GROUP_CHANGED = EventType("accounts.staff_group.changed", "staff_group", "What a group of staff may do changed.")
+STAFF_GROUP_DELETED = EventType("accounts.staff_group.deleted", "staff_group", "A group of staff was removed.")
 STAFF_SIGNED_IN = EventType("accounts.user.signed_in_to_admin", "user", "A staff member signed in to the admin.")
 
 ORGANIZATION_CREATED = EventType("accounts.organization.created", "organization", "An organisation was made.")

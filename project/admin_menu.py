@@ -59,6 +59,7 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
     (
         "Permissions",
         (
+            Item("Groups of staff", "shield_person", "auth_group", permission="accounts.staff.manage"),
             Item("Why", "help", "", page="accounts_permission_why", permission="accounts.permission.ask"),
             Item("What if", "science", "", page="accounts_permission_what_if", permission="accounts.permission.ask"),
             Item("Tuples", "account_tree", "accounts_relationtuple"),

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from allauth.account.models import EmailAddress, EmailConfirmation
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.admin.permission_parts import tuples_section
 from accounts.admin.team_commands import OF_ORGANIZATION
@@ -19,12 +21,12 @@ from accounts.models import ApiKey, Invitation, Membership, Organization, Sessio
 from accounts.services import api_keys, invitations, sessions, staff, users
 from accounts.states import EndedReason, InvitationStatus
 from core import clock
-from core.admin import Call, CommandAction, Effect, Empty, EntityAdmin, Figure, Section
+from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin, Figure, Section
 from core.admin.html import NOTHING, link, list_url, moment, state
 
 SHOWN = 10
 
-# Rows of others that nobody edits by hand here: addresses are proven by mail, permissions come by roles.
+# Rows of others that nobody edits by hand here: addresses are proven by mail; groups have a page of our own.
 for _model in (EmailAddress, EmailConfirmation, Group):
     try:
         admin.site.unregister(_model)
@@ -75,17 +77,59 @@ SIGN_OUT: CommandAction[User] = CommandAction(
     done="All sessions were ended.",
     icon="logout",
 )
+
+
+class StaffForm(CommandForm):
+    """To which groups of staff somebody shall belong."""
+
+    groups = forms.ModelMultipleChoiceField(
+        Group.objects.order_by("name"),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="The person may what these groups may. With none of them the person is an administrator.",
+    )
+
+
+def _groups(user: User) -> str:
+    if user.is_superuser:
+        return "everything"
+    return ", ".join(user.groups.order_by("name").values_list("name", flat=True)) or "nothing that a permission names"
+
+
+def _bounds(call: Call[User]) -> str:
+    return ", ".join(group.name for group in call.data["groups"]) or "everything"
+
+
 GRANT_STAFF: CommandAction[User] = CommandAction(
     "grant-staff-rights",
     "Make a staff member",
     "accounts.staff.manage",
-    lambda call: staff.grant(actor=call.actor, user=call.obj, reason=call.reason, now=call.now),
+    lambda call: staff.grant(
+        actor=call.actor, user=call.obj, reason=call.reason, now=call.now, groups=list(call.data["groups"])
+    ),
+    form=StaffForm,
     is_offered=lambda user: user.is_active and not user.is_staff,
-    preview=lambda call: (Effect("May work in the admin", "no", "yes"), Effect("Sees", "their own", "everything")),
-    text="Lets the person work in the admin and see everything.",
+    preview=lambda call: (Effect("May work in the admin", "no", "yes"), Effect("May", "their own", _bounds(call))),
+    text="Lets the person work in the admin.",
     done="The person is a staff member.",
     icon="shield_person",
     is_dangerous=True,
+)
+CHANGE_GROUPS: CommandAction[User] = CommandAction(
+    "change-staff-groups",
+    "Change what they may",
+    "accounts.staff.manage",
+    lambda call: (
+        staff.grant(actor=call.actor, user=call.obj, reason=call.reason, now=call.now, groups=list(call.data["groups"]))
+        if call.data["groups"]
+        else staff.make_administrator(actor=call.actor, user=call.obj, reason=call.reason, now=call.now)
+    ),
+    form=StaffForm,
+    is_offered=lambda user: user.is_active and user.is_staff,
+    preview=lambda call: (Effect("May", _groups(call.obj), _bounds(call)),),
+    text="Bounds what a staff member may do to groups of staff, or lets them do everything.",
+    done="In force at once.",
+    icon="shield_lock",
 )
 REVOKE_STAFF: CommandAction[User] = CommandAction(
     "revoke-staff-rights",
@@ -130,7 +174,7 @@ class UserAdmin(EntityAdmin):
     search_by = ("^email", "^name")
     search_help_text = "E-mail, name or id"
     facts = ("email", "name", "is_staff", "is_active", "last_login", "created_at")
-    commands = (SIGN_OUT, GRANT_STAFF, REVOKE_STAFF, DEACTIVATE, REACTIVATE)
+    commands = (SIGN_OUT, GRANT_STAFF, CHANGE_GROUPS, REVOKE_STAFF, DEACTIVATE, REACTIVATE)
     empty = Empty("Nobody yet", "People sign up by the API; staff are made by `manage.py staff`.", icon="person")
 
     @display(description="State")

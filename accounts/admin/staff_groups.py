@@ -1,0 +1,103 @@
+"""Groups of staff in the admin: a name, and what its members may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
+
+from accounts.permissions import STAFF_MANAGE
+from accounts.services import staff_groups
+from core import access
+from core.errors import AppError
+
+
+class StaffGroupForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What a group is called and may do."""
+
+    name = forms.CharField(max_length=150, widget=UnfoldAdminTextInputWidget)
+    held = forms.MultipleChoiceField(
+        label="May",
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="What no box names, only administrators may.",
+    )
+
+    class Meta:
+        model = Group
+        fields = ("name",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["held"]
+        assert isinstance(field, forms.MultipleChoiceField)
+        field.choices = [(name, f"{name}: {access.permissions[name].text}") for name in staff_groups.grantable()]
+        if self.instance.pk:
+            self.initial["held"] = staff_groups.held_by(self.instance)
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if Group.objects.filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("There is a group of this name.")
+        return name
+
+
+@admin.register(Group)
+class StaffGroupAdmin(ModelAdmin):
+    """Only administrators, whom no group bounds, say what staff may do."""
+
+    form = StaffGroupForm
+    list_display = ("name", "members", "may")
+    search_fields = ("name",)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).annotate(member_count=Count("user"))
+
+    @display(description="Members")
+    def members(self, obj: Any) -> int:
+        return int(obj.member_count)
+
+    @display(description="May")
+    def may(self, obj: Group) -> str:
+        held = staff_groups.held_by(obj)
+        return ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "") or "nothing"
+
+    def _is_administrator(self, request: HttpRequest) -> bool:
+        if not (getattr(request.user, "is_staff", False) and request.user.is_active):
+            return False
+        actor = self.admin_site.actor_of(request)
+        return actor.staff_groups is None and access.allows(actor, STAFF_MANAGE.name)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._is_administrator(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._is_administrator(request)
+
+    has_add_permission = has_view_permission
+    has_change_permission = has_view_permission
+    has_delete_permission = has_view_permission
+
+    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:
+        known = Group.objects.get(pk=obj.pk) if change else None
+        saved = staff_groups.save(
+            actor=self.admin_site.actor_of(request),
+            name=form.cleaned_data["name"],
+            permissions=form.cleaned_data["held"],
+            group=known,
+        )
+        obj.pk = saved.pk
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        try:
+            staff_groups.delete(actor=self.admin_site.actor_of(request), group=obj)
+        except AppError as error:
+            messages.error(request, str(error.detail))

@@ -7,25 +7,43 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import actor_of_user
 from accounts.permissions.engine import Engine
-from accounts.permissions.language import parse, to_json
+from accounts.permissions.language import parse, to_dsl, to_json
+from accounts.permissions.language.modules import files_of
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.tuples import Tuple
 from accounts.services import permission_models
 from audit.models import Event
 from tests.accounts.permissions.over_http import PERMISSIONS, TEXT, engine, in_hours, key, pointers
+from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 MODELS, VALIDATE, DIFF = f"{PERMISSIONS}/models", f"{PERMISSIONS}/models/validate", f"{PERMISSIONS}/models/diff"
-MORE = TEXT.replace("type project", "type page\n  relations\n    define reader: [user]\n\ntype project")
-MODULES = {
-    "core.fga": "module core\n\ntype user\n",
-    "wiki.fga": "module wiki\n\ntype page\n  relations\n    define reader: [user]\n",
-}
+MODULE = "module wiki\n\ntype page\n  relations\n    define reader: [user]\n"
+
+
+def whole(text: str = TEXT) -> str:
+    """The text of the model that `engine(text)` makes, with what the product needs."""
+    with transaction.atomic():
+        model = engine(text).model
+        transaction.set_rollback(True)
+    return to_dsl(model)
+
+
+def more(text: str = TEXT) -> str:
+    return whole(text.replace("type project", "type page\n  relations\n    define reader: [user]\n\ntype project"))
+
+
+def modules(**more: str) -> dict[str, str]:
+    """The product's own modules and others."""
+    manifest = ROOT / "fga.mod"
+    names = files_of(manifest.read_text())[1] if manifest.exists() else []
+    own = {name: (ROOT / name).read_text() for name in names} or {"base.fga": "module base\n\ntype user\n"}
+    return {**own, **{f"{name}.fga": text for name, text in more.items()}}
 
 
 @pytest.fixture
@@ -42,12 +60,16 @@ def client(api: Any, staff: Any, product: Engine) -> Any:
 
 
 def test_takes_text_json_and_modules(client: Any) -> None:
-    for body in ({"text": MORE}, {"document": to_json(parse(MORE.replace("page", "leaf")))}, {"modules": MODULES}):
+    for body in (
+        {"text": more()},
+        {"document": to_json(parse(more().replace("page", "leaf")))},
+        {"modules": modules(wiki=MODULE)},
+    ):
         made = client.post(MODELS, body)
         assert made.status_code == 201, made.content
         read = client.get(f"{MODELS}/{made.json()['id']}").json()
         assert read == made.json()
-        assert parse(read["text"]).types.keys() >= {"user"} if "modules" not in body else read["text"]
+        assert {"page", "leaf"} & parse(read["text"]).types.keys()
     assert client.post(f"{PERMISSIONS}/check", key("user:ann", "reader", "page:1")).json() == {"allowed": False}
 
 
@@ -55,22 +77,21 @@ def test_shows_json_or_text_alone_when_told_to(client: Any, product: Engine) -> 
     path = f"{MODELS}/{PermissionModel(pk=product.model_id).public_id}"
     both, dsl, json = (client.get(f"{path}?show={show}").json() for show in ("both", "dsl", "json"))
     assert (dsl, json) == ({**both, "document": None}, {**both, "text": None})
-    assert both["text"].startswith("model\n  schema 1.1\n\ntype user\n")
+    assert "type project\n  relations\n    define organization: [group]\n" in both["text"]
     assert client.get(f"{path}?show=xml").status_code == 400
     assert client.get(f"{path}?format=json").status_code == 400
 
 
 def test_has_no_text_for_what_only_json_can_say(client: Any) -> None:
-    document = to_json(parse(TEXT))
-    viewer = document["type_definitions"][-1]["relations"]["viewer"]
-    viewer["union"]["child"].reverse()
+    document = to_json(parse(whole()))
+    (own,) = (item for item in document["type_definitions"] if item["type"] == "document")
+    own["relations"]["viewer"]["union"]["child"].reverse()
     made = client.post(MODELS, {"document": document})
     assert (made.status_code, made.json()["text"]) == (201, None)
 
 
 def test_records_what_changed_and_keeps_an_equal_model_as_it_is(client: Any, product: Engine) -> None:
-    made = client.post(MODELS, {"text": MORE})
-    again = client.post(MODELS, {"text": MORE})
+    made, again = (client.post(MODELS, {"text": more()}) for _ in range(2))
     assert made.json()["id"] == again.json()["id"]
     event = Event.objects.get(type="accounts.permission_model.created")
     assert event.data["changes"] == ["added type page", "added relation page#reader"]
@@ -78,7 +99,7 @@ def test_records_what_changed_and_keeps_an_equal_model_as_it_is(client: Any, pro
 
 
 def test_lists_versions_the_newest_first(client: Any, product: Engine) -> None:
-    newest = client.post(MODELS, {"text": MORE}).json()["id"]
+    newest = client.post(MODELS, {"text": more()}).json()["id"]
     listed = client.get(f"{MODELS}?limit=1&include_total=true").json()
     assert ([row["id"] for row in listed["data"]], listed["total"]) == ([newest], PermissionModel.objects.count())
     older = client.get(listed["next"]).json()
@@ -107,7 +128,7 @@ def test_knows_no_other_model(client: Any, name: str) -> None:
 
 
 def test_names_every_fault_with_its_place(client: Any) -> None:
-    text = TEXT.replace("[user, group#member]", "[user, grup#member]").replace("or editor", "or editr")
+    text = whole().replace("[user, group#member]", "[user, grup#member]").replace("or editor", "or editr")
     reply = client.post(VALIDATE, {"text": text})
     body = reply.json()
     assert (reply.status_code, body["is_valid"]) == (200, False)
@@ -123,13 +144,14 @@ def test_names_every_fault_with_its_place(client: Any) -> None:
 
 
 def test_finds_nothing_wrong_with_a_model_that_may_serve(client: Any) -> None:
-    for body in ({"text": TEXT}, {"modules": MODULES}, {"document": to_json(parse(TEXT))}):
+    before = PermissionModel.objects.count()
+    for body in ({"text": whole()}, {"modules": modules()}, {"document": to_json(parse(whole()))}):
         assert client.post(VALIDATE, body).json() == {"is_valid": True, "faults": []}
-    assert PermissionModel.objects.count() == 1
+    assert PermissionModel.objects.count() == before
 
 
 def test_names_the_file_of_a_fault_in_modules(client: Any) -> None:
-    body = client.post(VALIDATE, {"modules": {**MODULES, "b.fga": "module b\n\nextend type nothing\n"}}).json()
+    body = client.post(VALIDATE, {"modules": modules(b="module b\n\nextend type nothing\n")}).json()
     assert [(fault["file"], fault["type"]) for fault in body["faults"]] == [("b.fga", "extended-type-not-found")]
 
 
@@ -190,7 +212,7 @@ def test_points_at_a_body_that_brings_no_model(client: Any, body: dict[str, Any]
 
 
 def test_says_what_is_added_removed_and_changed(client: Any) -> None:
-    other = MORE.replace("or editor", "").replace("hour < 18", "hour < 20").replace("define project: [project]\n", "")
+    other = more().replace("or editor", "").replace("hour < 18", "hour < 20").replace("define project: [project]\n", "")
     found = client.post(DIFF, {"after": {"text": other}}).json()["differences"]
     assert [(one["change"], one["kind"], one["name"]) for one in found] == [
         ("added", "type", "page"),
@@ -209,7 +231,7 @@ def test_counts_the_tuples_that_would_be_ignored(client: Any, product: Engine) -
     keys = [key("user:ann"), key("user:bob"), key("user:*"), key("user:cay", condition=in_hours(hour=3))]
     keys += [key("group:eng#member"), key("user:ann", "editor")]
     product.write(list(map(Tuple.parse, keys)))
-    other = TEXT.replace("[user, user:*, user with in_hours, api_key, group#member]", "[api_key, group#member]")
+    other = whole().replace("[user, user:*, user with in_hours, api_key, group#member]", "[api_key, group#member]")
     other = other.replace("define editor: [user]", "define editor: [user, user with in_hours]")  # else it is unused
     body = client.post(DIFF, {"after": {"text": other}}).json()
     assert (body["tuples_lost"]["count"], body["tuples_regained"]["count"]) == (4, 0)
@@ -218,15 +240,14 @@ def test_counts_the_tuples_that_would_be_ignored(client: Any, product: Engine) -
     newest = client.post(MODELS, {"text": other}).json()["id"]
     back = client.post(DIFF, {"after": {"model_id": PermissionModel(pk=product.model_id).public_id}}).json()
     assert (back["tuples_lost"]["count"], back["tuples_regained"]["count"]) == (0, 4)
-    named = client.post(DIFF, {"before": {"text": TEXT}, "after": {"model_id": newest}}).json()
+    named = client.post(DIFF, {"before": {"text": whole()}, "after": {"model_id": newest}}).json()
     assert named["tuples_lost"]["count"] == 4
 
 
 def test_finds_no_difference_where_only_the_order_is_another(client: Any) -> None:
-    other = (
-        TEXT.replace("[user, group#member]", "[group#member, user]").replace("type api_key\n\n", "")
-        + "\ntype api_key\n"
-    )
+    group = "type group\n  relations\n    define member: [user, group#member]\n"
+    assert group in whole()
+    other = whole().replace(group, "") + "\n" + group.replace("[user, group#member]", "[group#member, user]")
     assert client.post(DIFF, {"after": {"text": other}}).json()["differences"] == []
 
 
@@ -257,17 +278,18 @@ def test_is_for_staff(api: Any, owner: Any, organization: Any, product: Engine) 
 def test_lets_two_at_once_come_one_after_the_other(staff: Any) -> None:
     engine()
     actor, barrier = actor_of_user(staff), Barrier(2)
+    texts = {name: whole(TEXT.replace("type project", f"type {name}\n\ntype project")) for name in ("page", "leaf")}
 
     def create(name: str) -> str:
         try:
             barrier.wait(10)
-            model = parse(TEXT.replace("type project", f"type {name}\n\ntype project"))
+            model = parse(texts[name])
             return permission_models.create(actor=actor, model=model).public_id
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(create, ("page", "leaf")))
+        made = list(pool.map(create, texts))
     first, second = Event.objects.filter(type="accounts.permission_model.created").order_by("subject_id")
     assert {first.data["model"], second.data["model"]} == set(made)
     added = first.data["changes"][0]

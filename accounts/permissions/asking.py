@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
-from accounts.permissions import cache, revision
+from django.conf import settings
+
+from accounts.permissions import cache, providers, revision
 from accounts.permissions.compiler import compile_model
 from accounts.permissions.engine import Engine, Given
 from accounts.permissions.faults import Refused
@@ -24,7 +26,17 @@ Consistency: TypeAlias = Literal["default", "higher"]
 
 
 def engine() -> Engine:
-    """Return the engine of the product's store by its newest model."""
+    """Return the engine of the product's store by its newest model: PostgreSQL's, or the one beside which an OpenFGA
+    server is asked (PERMISSIONS_PROVIDER), which has all that PostgreSQL's has."""
+    if settings.PERMISSIONS_PROVIDER == providers.OPENFGA:
+        from accounts.permissions.providers import carried
+
+        return cast("Engine", carried.beside(engine_of_now()))
+    return engine_of_now()
+
+
+def engine_of_now() -> Engine:
+    """Return PostgreSQL's engine of the product's store, whoever is chosen to answer: what it says is of now."""
     newest = revision.newest_model_id(STORE)
     assert newest is not None, "the product's permission model is missing: run `manage.py migrate`"
     return _by_model(newest)
@@ -62,7 +74,7 @@ def check(
     """Return whether `subject` has `relation` to `target`: as it stood at most a second ago or, with "higher", as it
     stands. What this process wrote it knows at once. Raises what `Engine.check` raises."""
     if consistency == "higher":
-        return engine().check(subject, relation, target, given, context)
+        return engine_of_now().check(subject, relation, target, given, context)
     return cache.checked(engine(), subject, relation, target, given, context)
 
 

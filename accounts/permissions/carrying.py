@@ -28,6 +28,7 @@ from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import from_json
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
 from accounts.permissions.models import OpenFGACopy, RelationTuple
+from accounts.permissions.product import STORE as STORE
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Object, Subject, Tuple
 from accounts.permissions.writes import Key
@@ -39,7 +40,6 @@ if TYPE_CHECKING:  # the client behind it is slow to import
     from accounts.permissions.providers.openfga import OpenFGAProvider
     from accounts.permissions.providers.openfga_engine import ServerEngine
 
-STORE: Final = "countinghouse"
 BATCH: Final = 500
 _BEAT: Final = timedelta(seconds=5)
 _REST, _LONGEST_REST = 5.0, 40.0  # seconds that a server which failed is left alone by the relay, doubled each time

@@ -96,7 +96,7 @@ def test_has_at_the_end_what_postgresql_has(processes: Processes, tmp_path: Path
     chance, port = random.Random(SEED), free_port()
     address, server = start(tmp_path, port=port)
     variables = {"PERMISSIONS_PROVIDER": "openfga", "OPENFGA_URL": address.address, "OPENFGA_STORE": NAME}
-    store = PermissionStore.objects.create(name=carrying.STORE)
+    store, _ = PermissionStore.objects.get_or_create(name=carrying.STORE)
     engine = save_model(store, parse(MODEL))
     engine.write([t(f"document:{number}#owner@user:before") for number in range(1200)])
     relay, writers = processes.relay(**variables), Writers(engine, chance)

@@ -38,6 +38,8 @@ from core.errors import AppError, ProviderMisconfigured
 
 FRESH: Final = timedelta(seconds=30)
 _REST: Final = 30.0  # seconds that an address which is not a server's is left alone
+_LOOK_AGAIN: Final = 1.0
+_looked: dict[tuple[int, int, str], tuple[float, OpenFGACopy | None]] = {}
 _rests_until: dict[str, float] = {}  # by address
 
 log = structlog.get_logger(__name__)
@@ -132,6 +134,29 @@ class CarriedEngine:
         return getattr(self.local, question)(*arguments)
 
 
+def beside(local: Engine) -> Engine | CarriedEngine:
+    """Return an engine of the product's store with the chosen server beside it; `local` itself inside a transaction,
+    and while the server may not be asked. What the database says of that is kept for a second."""
+    if connection.in_atomic_block:
+        return local
+    key, now = (local.store_id, local.model_id, settings.OPENFGA_URL), time.monotonic()
+    if _looked.get(key, (float("-inf"), None))[0] < now - _LOOK_AGAIN:
+        _looked.clear()
+        _looked[key] = (now, _fresh_copy(local))
+    copy = _looked[key][1]
+    if copy is None:
+        return local
+    server = OpenFGAProvider.of_settings().engine(copy.server_store, copy.server_model, local.model)
+    return CarriedEngine(local, server)
+
+
+def _fresh_copy(local: Engine) -> OpenFGACopy | None:
+    """How far the store was carried, when the server has this model and all of half a minute ago."""
+    copy = OpenFGACopy.objects.filter(store_id=local.store_id, model_id=local.model_id, is_copied=True).first()
+    is_fresh = copy is not None and copy.carried_at is not None and clock.now() - copy.carried_at <= FRESH
+    return copy if is_fresh else None
+
+
 @dataclass(frozen=True, slots=True)
 class CarriedProvider:
     """The stores of PostgreSQL; the product's own is asked on the server."""
@@ -141,8 +166,8 @@ class CarriedProvider:
 
     def open(self, store: str, model_id: str = "") -> Engine | CarriedEngine:
         local = LocalProvider().open(store, model_id)
-        copy = OpenFGACopy.objects.filter(store_id=local.store_id, model_id=local.model_id, is_copied=True).first()
-        if copy is None or copy.carried_at is None or clock.now() - copy.carried_at > FRESH:
+        copy = _fresh_copy(local)
+        if copy is None:
             return local
         return CarriedEngine(local, self.server.engine(copy.server_store, copy.server_model, local.model))
 

@@ -14,16 +14,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from accounts.permissions import cache, carrying, providers
+from accounts.permissions import asking, cache, carrying, providers
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.language import parse
 from accounts.permissions.models import OpenFGACopy, PermissionStore, RelationTuple
-from accounts.permissions.providers.carried import CarriedEngine, _rests_until
+from accounts.permissions.providers.carried import CarriedEngine, _looked, _rests_until
 from accounts.permissions.providers.openfga_engine import ServerEngine
 from accounts.permissions.tuples import Tuple
 from core import clock, health, redis
 from core.ids import new_id
 from core.relay.lease import HeldLease, NotLeading
+from tests.accounts.permissions import over_http
 from tests.accounts.permissions.test_openfga_address import somebody
 from tests.contracts.test_permissions import MODEL, t
 from tests.support.openfga import OpenFGA, start
@@ -39,6 +40,7 @@ def chosen(openfga: OpenFGA, settings: Any) -> Iterator[None]:
     carrying._known = carrying._Known()
     yield
     _rests_until.clear()
+    _looked.clear()
     carrying._known = carrying._Known()
 
 
@@ -51,7 +53,8 @@ def lease() -> HeldLease:
 
 @pytest.fixture
 def engine() -> Engine:
-    return save_model(PermissionStore.objects.create(name=carrying.STORE), parse(MODEL))
+    store, _ = PermissionStore.objects.get_or_create(name=carrying.STORE)  # the product's own model is its first
+    return save_model(store, parse(MODEL))
 
 
 def carry(lease: HeldLease) -> None:
@@ -331,19 +334,27 @@ def test_says_that_nothing_was_carried_yet(engine: Engine) -> None:
     assert caught.value.returncode == 2
 
 
-def test_answers_over_http_by_the_server_and_of_now_by_postgresql(
-    engine: Engine, lease: HeldLease, api: Any, staff: Any
-) -> None:
+def test_answers_over_http_by_the_server_and_of_now_by_postgresql(lease: HeldLease, api: Any, staff: Any) -> None:
+    over_http.engine()  # the product's own model, and some types beside it: the server takes all of it
     client = api(staff)
     carry(lease)
-    server().push(writes=[t("document:1#owner@user:only-there")])
-    asked = {"user": "user:only-there", "relation": "viewer", "object": "document:1"}
+    asked = over_http.key("user:only-there")
+    server().push(writes=[Tuple.parse(asked)])
     assert client.post("/api/v1/permissions/check", asked).json() == {"allowed": True}
     of_now = {**asked, "consistency": "higher"}
     assert client.post("/api/v1/permissions/check", of_now).json() == {"allowed": False}
-    checks = {"checks": [asked, {**asked, "relation": "owner"}]}
-    found = client.post("/api/v1/permissions/batch-check", checks).json()
-    assert [one["allowed"] for one in found["results"]] == [True, True]
+
+
+def test_asks_the_server_who_may_do_what_in_the_product(lease: HeldLease, owner: Any, organization: Any) -> None:
+    carry(lease)
+    place = f"organization:{organization.pk}"
+    question = (f"user:{owner.pk}", "owner", place)
+    assert asking.check(*question)
+    server().push(deletes=[Tuple.parse({"user": question[0], "relation": "owner", "object": place})])
+    assert not asking.check(*question), "the server was asked"
+    assert asking.check(*question, consistency="higher")
+    with transaction.atomic():
+        assert asking.check(*question)
 
 
 def test_keeps_no_answer_of_the_server(engine: Engine, lease: HeldLease) -> None:

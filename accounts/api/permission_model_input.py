@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from core.api.fields import PublicIdField
 from core.api.serializers import InputSerializer
 from core.errors import InvalidInput
 
-_LONGEST: Final = 256 * 1024  # characters: what OpenFGA takes
+_LONGEST: Final = 1024 * 1024  # characters: four times what OpenFGA takes
 _MOST_MODULES: Final = 100
 
 
@@ -31,7 +32,7 @@ class DocumentField(serializers.JSONField):
 
 def _text(**options: Any) -> serializers.CharField:
     """Text of the language, exactly as it was written: faults are told by line and column."""
-    return serializers.CharField(max_length=_LONGEST, trim_whitespace=False, allow_blank=True, **options)
+    return serializers.CharField(trim_whitespace=False, allow_blank=True, **options)
 
 
 class ModelInput(InputSerializer):
@@ -59,9 +60,15 @@ def read_model(data: Mapping[str, Any], pointer: str = "") -> tuple[Model, str]:
         raise InvalidInput.at(pointer or f"/{given[1] if given else 'text'}", choice, "choose_one")
     (name,) = given
     try:
+        if _length(data[name]) > _LONGEST:
+            raise InvalidInput.at(f"{pointer}/{name}", f"A model has {_LONGEST} characters at most.", "max_length")
         return _READERS[name](data[name]), f"{pointer}/{name}"
     except RecursionError:
         raise Faulty([Fault(FaultType.SYNTAX, "The model is nested too deeply.")]) from None
+
+
+def _length(given: Any) -> int:
+    return len(given if isinstance(given, str) else json.dumps(given))
 
 
 def _modules(sources: Mapping[str, str]) -> Model:

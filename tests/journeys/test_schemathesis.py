@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from accounts.actors import actor_of_user
-from accounts.models import Membership
+from accounts.models import Membership, PermissionModel
 from ai.services import questions
 from billing.models import Payment
 from core import clock
+from tests.accounts.permissions.over_http import engine
 from tests.billing import factories
 from tests.cast import PASSWORD
 from tests.meta.company import given_in, told, webhooks_of
@@ -66,6 +67,7 @@ def _make_something(organization: Any, owner: Any, person: Any) -> list[str]:
     made += [told(person) for _ in range(2)]
     asks = {"actor": actor_of_user(person), "text": "How do I refund a payment?", "now": clock.now()}
     made.append(questions.ask(**asks, operation_key="schemathesis"))
+    made.append(PermissionModel(pk=engine().model_id))
     entity = factories.entity()
     for _ in range(3):
         customer = factories.customer(organization=organization, billing_entity=entity)

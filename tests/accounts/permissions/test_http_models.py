@@ -197,7 +197,7 @@ def test_stands_a_document_nested_as_deep_as_a_body_can_be(client: Any) -> None:
         ({}, "/text"), ({"text": TEXT, "document": {}}, "/document"), ({"text": None}, "/text"), ({"text": 3}, "/text"),
         ({"modules": []}, "/modules"), ({"document": []}, "/document"), ({"document": 3}, "/document"),
         ({"modules": {"a": 3}}, "/modules/a"), ({"model": "x"}, "/model"),
-        ({"text": "x" * (256 * 1024 + 1)}, "/text"),
+        ({"text": "x" * (1024 * 1024 + 1)}, "/text"),
     ],
     ids=range(10),
 )  # fmt: skip

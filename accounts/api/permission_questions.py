@@ -38,6 +38,7 @@ class Asked:
     """One request with questions: the engine that answers them and what holds for all of them."""
 
     actor: Actor
+    is_about_anybody: bool  # whether who asks may; asked once, however many questions follow
     engine: Engine
     brought: Mapping[str, Any]  # given and context, as the engine's methods take them
 
@@ -45,7 +46,7 @@ class Asked:
         """Read one question of the body (user, relation, object). Raises `Forbidden` for somebody else than who asks,
         unless they may ask about anybody; Refused for what the model does not know."""
         subject, own = document.get("user"), subject_of(self.actor)
-        if not allows(self.actor, PERMISSION_ASK.name):
+        if not self.is_about_anybody:
             if subject is not None and names.inward(subject) != own:
                 raise _about_others(f"{pointer}/user")
             subject = own
@@ -66,7 +67,8 @@ class QuestionView(APIView):
         actor = self.request.actor
         if self.is_for_staff:
             require(actor, PERMISSION_ASK.name)
-        if not allows(actor, PERMISSION_ASK.name):
+        is_about_anybody = allows(actor, PERMISSION_ASK.name)
+        if not is_about_anybody:
             for member in ("contextual_tuples", "model_id"):
                 if member in data:
                     # Tuples made up by who asks would tell what others hold.
@@ -75,7 +77,7 @@ class QuestionView(APIView):
         given = read_tuples(
             found.model, data.get("contextual_tuples", ()), "/contextual_tuples", Code.INVALID_TUPLE, _check_given
         )
-        return Asked(actor, found, {"given": given, "context": data.get("context", {})})
+        return Asked(actor, is_about_anybody, found, {"given": given, "context": data.get("context", {})})
 
 
 def _check_given(model: Any, one: Tuple) -> None:

@@ -297,7 +297,7 @@ def test_reads_a_page_of_any_size_with_as_many_queries(client: Any, product: Eng
 
     product.write([Tuple.parse(key("user:ann", object=f"document:{number}")) for number in range(60)])
     cost(1)
-    assert cost(5) == cost(50) == 2
+    assert cost(5) == cost(50)
 
 
 def test_names_what_is_ours_by_its_public_id(client: Any, owner: Any) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Organization, Session, User
+from accounts.permissions.language.printer import to_dsl
+from accounts.permissions.product import shipped
 from accounts.services import api_keys, custom_roles, invitations, memberships, service_accounts, shares, teams
 from ai.services import questions
 from audit.models import Event
@@ -265,7 +267,7 @@ BODIES: dict[str, Callable[[Those], dict[str, Any]]] = {
     "permissions_explain": lambda those: {"user": "user:ann", **may_i(those)},
     "permissions_list_objects": lambda those: {"relation": "member", "type": "organization"},
     "permissions_list_users": lambda those: may_i(those),
-    "permissions_models_create": lambda those: {"text": SMALL_MODEL},
+    "permissions_models_create": lambda those: {"text": to_dsl(shipped())},
     "permissions_models_diff": lambda those: {"after": {"text": SMALL_MODEL}},
     "permissions_models_validate": lambda those: {"text": SMALL_MODEL},
     "permissions_organizations_users_bulk": lambda those: {

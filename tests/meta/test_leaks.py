@@ -19,7 +19,6 @@ from accounts.permissions.models import PermissionModel
 from billing.models import BillingEntity, Invoice, Price
 from core.access import Role
 from core.clock import now
-from tests.accounts.permissions.over_http import engine
 from tests.billing import factories
 from tests.cast import Api, new_person
 from tests.meta.company import BODIES, QUERIES, SUBJECTS, Company, company, key_of, missing, with_role
@@ -43,12 +42,6 @@ def unlimited(settings: Any) -> None:
     settings.RATE_LIMIT_SCALE = 1e6
 
 
-@pytest.fixture(autouse=True)
-def permission_model(db: None) -> None:
-    engine("model\n  schema 1.1\ntype user\ntype api_key\ntype organization\n"
-           "  relations\n    define member: [user, api_key]\n")  # fmt: skip
-
-
 @pytest.fixture
 def entity(db: None) -> BillingEntity:
     return factories.entity()
@@ -70,7 +63,7 @@ def theirs(other_organization: Organization, stranger: User, entity: BillingEnti
 
 
 @pytest.fixture
-def catalogue(price: Price, entity: BillingEntity, permission_model: None) -> dict[str, str]:
+def catalogue(price: Price, entity: BillingEntity) -> dict[str, str]:
     """What everybody, or the staff, may name: nothing of an organisation's."""
     return {
         "price": price.public_id,

@@ -166,6 +166,7 @@ def _parked(follower: Follower) -> bool:
 
 @admin.register(Follower)
 class FollowerAdmin(EntityAdmin):
+    view_permission = "audit.follower.reset"
     ordering = ("name",)
     list_display = ("name", "standing", "position", "behind", "failures", "moved")
     search_by = ("^name",)

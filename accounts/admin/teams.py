@@ -123,6 +123,7 @@ class TeamAdmin(EntityAdmin):
 
 @admin.register(TeamMember)
 class TeamMemberAdmin(EntityAdmin):
+    view_permission = "accounts.team.view"
     list_display = ("who", "team", "identifier", "created")
     related = ("team", "user", "service_account")
     facts = ("team", "user", "service_account", "created_at")
@@ -157,6 +158,7 @@ class CustomRoleAdmin(EntityAdmin):
 
 @admin.register(RoleAssignment)
 class RoleAssignmentAdmin(EntityAdmin):
+    view_permission = "accounts.custom_role.view"
     list_display = ("who", "role", "identifier", "created")
     related = ("role", "user", "team", "service_account")
     facts = ("role", "user", "team", "service_account", "created_at")

@@ -18,6 +18,7 @@ from core.models import entities_by_type
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(EntityAdmin):
+    view_permission = "billing.metrics.view"
     list_display = ("occurred", "entry_type", "debit", "legs_shown", "about", "identifier")
     list_filter = ("entry_type",)
     search_by = ()

@@ -22,7 +22,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from core.access import sees
+from core.access import allows, sees
 from core.actor import Actor
 from core.admin.actions import CommandAction, offered, run_command_view
 from core.admin.additions import added_commands, added_sections
@@ -90,9 +90,10 @@ class EntityAdmin(ModelAdmin):
     `facts` names fields or methods shown on the object's page; `search_by` lookups that an index answers;
     `commands` what may be done; `row_commands` names those that stand beside each row of the list (their `is_offered`
     asks no query); `creation` makes a new one and returns it (it is given one that is not saved); `empty` what the
-    list says while the table is empty.
+    list says while the table is empty; `view_permission` shows rows of a kind that no permission is named for.
     """
 
+    view_permission: ClassVar[str] = ""
     facts: ClassVar[Sequence[str]] = ()
     search_by: ClassVar[Sequence[str]] = ()
     commands: ClassVar[Sequence[CommandAction[Any]]] = ()
@@ -122,7 +123,8 @@ class EntityAdmin(ModelAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Staff see the kinds of things that `core.access` says; what they may do, each command asks."""
-        return sees_kind(self.admin_site, request, self.model)
+        is_seen = sees_kind(self.admin_site, request, self.model)
+        return is_seen and (not self.view_permission or allows(self.admin_site.actor_of(request), self.view_permission))
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -49,6 +49,7 @@ def _standing(row: Notification) -> object:
 
 @admin.register(Notification)
 class NotificationAdmin(EntityAdmin):
+    view_permission = "accounts.user.view"
     list_display = ("headline", "kind", "to", "standing", "by_mail", "created", "identifier")
     list_filter = ("kind", "email")
     search_by = ("person__email", "event_id")

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import Organization, User
 from core.admin import EntityAdmin
 from tests.billing import factories
+from tests.cast import new_person
 from tests.meta.company import Company, company
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +87,33 @@ def commands(ours: Company) -> dict[str, str]:
 def test_has_a_row_for_each_table_with_commands(ours: Company) -> None:
     lacking = {model._meta.model_name for model in tables_with_commands() if row_of(ours, model) is None}
     assert lacking <= ROWLESS, f"put a row into `company` in tests/meta/company.py: {sorted(lacking - ROWLESS)}"
+
+
+# Pages that every staff member has: one's own, and what is found of what one may see.
+OF_ALL_STAFF = {
+    "index", "search", "login", "logout", "jsi18n", "password_change", "password_change_done", "inbox", "find",
+    "autocomplete", "assistant", "assistant_ask", "assistant_show", "assistant_answer", "assistant_feedback",
+    "export_download",
+}  # fmt: skip
+
+
+def test_shows_nothing_to_staff_whose_group_was_given_nothing(ours: Company) -> None:
+    person = new_person("carla@countinghouse.example", is_staff=True)
+    person.groups.add(Group.objects.create(name="Clerks"))
+    User.objects.filter(pk=person.pk).update(is_superuser=False)
+    client, wrong = Client(), []
+    client.force_login(person)
+    for name, address in {**addresses(ours), **commands(ours)}.items():
+        for method in ("get", "post"):
+            if name == "logout":
+                continue
+            reply = getattr(client, method)(address)
+            if reply.status_code not in (403, 404, 405) and name not in OF_ALL_STAFF:
+                wrong.append((method, name, address, reply.status_code))
+            told = reply.content.decode() + str(dict(reply.headers))
+            if seen := [mark for mark in ours.marks if mark in told and mark not in address]:
+                wrong.append((method, name, "shows", seen))
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 @pytest.mark.parametrize("who", ["anonymous", "member", "owner of the row"])

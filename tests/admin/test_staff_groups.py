@@ -1,0 +1,101 @@
+"""Staff whom a group bounds: at the desk they see and may do what the group was given, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from accounts.models import Organization, User
+from accounts.permissions import asking
+from billing.models import Payment
+from core.admin.html import admin_url
+from tests.billing import factories
+from tests.cast import Api, new_person
+from tests.meta.company import Company, company
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ours(organization: Organization, owner: User) -> Company:
+    return company(organization, owner, factories.entity())
+
+
+@pytest.fixture
+def clerk(db: None) -> Callable[..., User]:
+    """`clerk("billing.customer.view")` is a staff member whose group was given that."""
+
+    def made(*held: str) -> User:
+        person = new_person("carla@countinghouse.example", is_staff=True, name="Carla Clerk")
+        User.objects.filter(pk=person.pk).update(is_superuser=False)
+        group = Group.objects.create(name="Clerks")
+        person.groups.add(group)
+        for name in held:
+            asking.grant(f"staff_group:{group.pk}#member", name, "company:this")
+        return User.objects.get(pk=person.pk)
+
+    return made
+
+
+def desk_of(person: User) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+def test_sees_the_lists_and_pages_of_the_group_and_no_others(ours: Company, clerk: Any) -> None:
+    desk = desk_of(clerk("billing.customer.view"))
+    page = desk.get(admin_url(ours.rows["customer"]))
+    assert (desk.get("/admin/billing/customer/").status_code, page.status_code) == (200, 200)
+    for table in ("billing/payment", "billing/refund", "billing/invoice", "accounts/user", "core/job", "audit/event"):
+        assert desk.get(f"/admin/{table}/").status_code == 403, table
+        assert f'href="/admin/{table}/"' not in page.content.decode(), table
+    for kind in ("payments", "refunds", "invoices", "subscriptions", "members"):
+        assert desk.get(admin_url(ours.rows[kind])).status_code == 403, kind
+        assert ours.ids[kind] not in page.content.decode(), kind
+
+
+def test_finds_no_refund_button_and_no_way_around_it(ours: Company, clerk: Any) -> None:
+    desk, payment = desk_of(clerk("billing.payment.view")), ours.rows["refundable_payment"]
+    page = desk.get(admin_url(payment))
+    assert page.status_code == 200
+    address = admin_url(payment).replace("/change/", "/do/refund/")
+    assert address not in page.content.decode()
+    sent = {"reason": "Because.", "confirm": "yes", "token": "a" * 32}
+    assert [desk.get(address).status_code, desk.post(address, sent).status_code] == [403, 403]
+    assert not Payment.objects.get(pk=payment.pk).refunds.exists()
+
+
+def test_finds_the_refund_button_when_the_group_is_given_it(ours: Company, clerk: Any) -> None:
+    desk, payment = desk_of(clerk("billing.payment.view", "billing.refund.create")), ours.rows["refundable_payment"]
+    address = admin_url(payment).replace("/change/", "/do/refund/")
+    assert address in desk.get(admin_url(payment)).content.decode()
+    assert desk.get(address).status_code == 200
+
+
+def test_is_bounded_in_the_api_as_at_the_desk(ours: Company, clerk: Any, api: Callable[..., Api]) -> None:
+    client = api(clerk("billing.customer.view"))
+    assert client.get(f"/api/v1/customers/{ours.ids['customer']}").status_code == 200
+    assert client.get(f"/api/v1/payments/{ours.ids['payments']}").status_code == 404
+    refused = client.post(
+        "/api/v1/refunds", {"payment_id": ours.ids["refundable_payment"]}, headers={"Idempotency-Key": "1"}
+    )
+    assert refused.status_code in (400, 403, 404)
+    assert not Payment.objects.get(pk=ours.rows["refundable_payment"].pk).refunds.exists()
+
+
+def test_shows_figures_and_events_to_those_who_may_see_them(ours: Company, clerk: Any) -> None:
+    shown = desk_of(clerk()).get("/admin/").content.decode()
+    assert "Monthly recurring revenue" not in shown
+    assert not [mark for mark in ours.marks if mark in shown]
+
+
+def test_loses_at_once_what_is_taken_from_the_group(ours: Company, clerk: Any) -> None:
+    desk = desk_of(clerk("billing.customer.view"))
+    assert desk.get("/admin/billing/customer/").status_code == 200
+    asking.revoke(f"staff_group:{Group.objects.get().pk}#member", "billing.customer.view", "company:this")
+    assert desk.get("/admin/billing/customer/").status_code == 403

@@ -84,6 +84,7 @@ def test_takes_the_same_queries_for_few_and_many_customers(desk: Client, django_
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
+    desk.get(reverse("admin:index"))  # what the staff member may is known from now on
     counts = []
     for _ in range(2):
         for _ in range(8):

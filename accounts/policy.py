@@ -18,7 +18,7 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import Session, User
 from accounts.permissions import asking
-from accounts.permissions.language.model import Computed, leaves
+from accounts.permissions.language.model import Computed, FromTupleset, leaves
 from accounts.permissions.product import (
     COMPANY,
     ORGANIZATION,
@@ -91,6 +91,29 @@ class RelationPolicy:
             shared = _ids(asking.list_objects(subject, _VIEWER, type_of(queryset.model)))
             if shared:
                 rows |= Q(pk__in=shared)
+        return queryset.filter(rows)
+
+    def related(self, actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]:
+        """A relation to a row comes from tuples of the row, or `from organization`: from the organisation to which the
+        row says that it belongs. (`and` and `but not` over what comes from the organisation are not answered here.)"""
+        kind, subject = type_of(queryset.model), subject_of(actor)
+        definition = asking.engine().model.relation(kind, relation)
+        if definition is None:
+            raise LookupError(f"The permission model has no relation '{relation}' of '{kind}'.")
+        if subject is None:
+            return queryset.none()
+        inherited = sorted(
+            leaf.relation
+            for leaf in leaves(definition.rewrite)
+            if isinstance(leaf, FromTupleset) and leaf.tupleset == ORGANIZATION
+        )
+        if actor.is_staff and any(_staff_may(actor, subject, one) for one in inherited):
+            return queryset
+        rows = Q(pk__in=_ids(asking.list_objects(subject, relation, kind)))
+        path = getattr(queryset.model, "organization_path", None)
+        if inherited and path is not None:
+            found = asking.objects_by_relation(subject, inherited, ORGANIZATION)
+            rows |= _in(path, _ids(one for objects in found.values() for one in objects))
         return queryset.filter(rows)
 
     def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]:

@@ -84,6 +84,8 @@ class Policy(Protocol):
 
     def visible(self, actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]: ...
 
+    def related(self, actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]: ...
+
     def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]: ...
 
     def holders(self, permission: Permission) -> Holders: ...
@@ -125,6 +127,13 @@ def visible(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
 def sees(actor: Actor, obj: Model) -> bool:
     """Whether the actor may see `obj`; of one that is not saved yet: for staff, whether they see such things at all."""
     return actor.is_system or policy().sees(actor, obj)
+
+
+def related(actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]:
+    """Return of `queryset` the rows to which `actor` has `relation` (`viewer`), as the permission model says it. Two
+    queries at most, however many rows there are. Raises `LookupError` for rows of which the model has no such
+    relation."""
+    return queryset if actor.is_system else policy().related(actor, queryset, relation)
 
 
 def reach(actor: Actor, names: Collection[str]) -> dict[str, Reach]:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
 
 from core import ids
+from core.actor import Actor
+
+_E = TypeVar("_E", bound=models.Model)
 
 entities_by_prefix: dict[str, type[Entity]] = {}
 entities_by_type: dict[str, type[Entity]] = {}
+
+
+class EntityQuerySet(models.QuerySet[_E]):
+    """Rows that can be bounded by who asks."""
+
+    def visible_to(self, actor: Actor, relation: str = "viewer") -> Self:
+        """Return those to which `actor` has `relation` in the permission model; see `core.access.related`."""
+        from core import access
+
+        return access.related(actor, self, relation)
 
 
 class Entity(models.Model):
@@ -28,6 +41,8 @@ class Entity(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     version = models.PositiveIntegerField(default=1, editable=False)
+
+    objects = EntityQuerySet.as_manager()
 
     class Meta:
         abstract = True

@@ -70,7 +70,7 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True, help_text="May sign in.")
     last_login = models.DateTimeField("last signed in", blank=True, null=True)
 
-    objects: ClassVar[UserManager] = UserManager()
+    objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
     EMAIL_FIELD = "email"
     USERNAME_FIELD = "email"

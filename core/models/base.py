@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 from uuid import UUID
 
 from django.db import models
@@ -24,7 +24,7 @@ class EntityQuerySet(models.QuerySet[_E]):
         """Return those to which `actor` has `relation` in the permission model; see `core.access.related`."""
         from core import access
 
-        return access.related(actor, self, relation)
+        return cast("Self", access.related(actor, self, relation))
 
 
 class Entity(models.Model):

@@ -6,12 +6,14 @@ import pytest
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Membership, Organization, Session, User
-from accounts.selectors import memberships as memberships_known
+from accounts.permissions import asking
 from accounts.services import memberships
+from billing.models import Invoice
 from core import access, context
 from core.access import Role, allows, require, visible
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.errors import Forbidden, NotFound
+from tests.billing import factories
 from tests.cast import key_actor, new_person
 
 pytestmark = pytest.mark.django_db
@@ -110,12 +112,46 @@ def test_shows_a_key_only_the_kinds_of_things_it_has_a_scope_on(organization):
     assert not visible(key_actor(organization, "billing.invoice.view"), Membership.objects.all()).exists()
 
 
-def test_asks_postgresql_once_at_most(owner, organization, django_assert_num_queries):
+def test_asks_postgresql_once_for_each_question(owner, organization, django_assert_num_queries):
+    """Nothing is kept here: the transaction of the test wrote tuples."""
     actor = actor_of_user(owner)
+    asking.engine()
     with django_assert_num_queries(1):
         assert allows(actor, EDIT, organization)
     with django_assert_num_queries(2):
         list(visible(actor, Membership.objects.all()))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asks_nothing_that_it_knows(owner, organization, django_assert_num_queries):
+    actor = actor_of_user(owner)
+    assert allows(actor, EDIT, organization)
+    with django_assert_num_queries(0):
+        assert allows(actor, EDIT, organization)
+
+
+def test_finds_rows_by_a_relation_to_them(owner, team_mate, stranger, staff, organization):
+    mine, shared = (factories.invoice(factories.customer(organization=each)) for each in (organization, None))
+    asking.grant(f"user:{stranger.pk}", "viewer", f"invoice:{shared.pk}")
+
+    def found(person):
+        return set(Invoice.objects.visible_to(actor_of_user(person), "viewer"))
+
+    assert found(owner) == found(team_mate) == {mine}
+    assert found(stranger) == {shared}
+    assert found(staff) == {mine, shared}
+    assert set(Invoice.objects.visible_to(ANONYMOUS)) == set()
+    with pytest.raises(LookupError, match="no relation 'owner' of 'invoice'"):
+        Invoice.objects.visible_to(actor_of_user(owner), "owner")
+
+
+def test_takes_two_queries_and_the_page_however_many_rows(owner, organization, django_assert_max_num_queries):
+    customer = factories.customer(organization=organization)
+    for _ in range(5):
+        factories.invoice(customer)
+    asking.engine()
+    with django_assert_max_num_queries(3):
+        assert len(Invoice.objects.visible_to(actor_of_user(owner), "viewer")) == 5
 
 
 # --- reach: where a permission is held, for what is found outside of the tables ---
@@ -161,6 +197,6 @@ def test_reaches_what_it_sees(organization, other_organization, owner, team_mate
 
 
 def test_asks_one_query_for_all_permissions(owner, organization, django_assert_num_queries):
-    memberships_known.forget()
+    asking.engine()
     with context.use(context.Context()), django_assert_num_queries(1):
         access.reach(actor_of_user(owner), list(access.permissions))

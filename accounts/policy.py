@@ -223,7 +223,7 @@ def _seeing(kind: str, model: type[Model]) -> str:
     relation = f"{_noun(model)}.see"
     if _is_known(kind, relation):
         return relation
-    return _VIEWER if kind == ORGANIZATION else "staff"  # no permission names them
+    return _VIEWER if kind == ORGANIZATION else "administrator"  # no permission names them
 
 
 def _reaching(actor: Actor, permission: str) -> str:

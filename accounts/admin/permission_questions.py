@@ -68,7 +68,7 @@ def why_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
         data = form.cleaned_data
         try:
             question = data["subject"], data["relation"], data["target"]
-            given = [one for one in given_about(data["subject"], data["target"]) if asked.allows(one)]
+            given = [one for one in given_about((data["subject"], data["target"])) if asked.allows(one)]
             found = asked.explain(*question, given, data["context"])
             shown = _explained(found)
         except Refused as refused:

@@ -11,6 +11,7 @@ from accounts.api.permission_input import check_question, read_tuple, read_tuple
 from accounts.permissions import PERMISSION_ASK, names, problems, providers, tuples
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
+from accounts.permissions.known import given_about
 from accounts.permissions.product import STORE, subject_of
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Tuple
@@ -41,6 +42,12 @@ class Asked:
     is_about_anybody: bool  # whether who asks may; asked once, however many questions follow
     engine: Engine
     brought: Mapping[str, Any]  # given and context, as the engine's methods take them
+
+    def brought_about(self, *questions: Tuple) -> Mapping[str, Any]:
+        """Return what is brought along for some questions: what the body says, and what rows say by themselves."""
+        known = given_about(*((str(one.subject), str(one.object)) for one in questions))
+        given = [*self.brought["given"], *(one for one in known if self.engine.allows(one))]
+        return {**self.brought, "given": list(dict.fromkeys(given)) if known else given}
 
     def about(self, document: Mapping[str, Any], pointer: str = "") -> Tuple:
         """Read one question of the body (user, relation, object). Raises `Forbidden` for somebody else than who asks,

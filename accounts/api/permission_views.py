@@ -45,7 +45,7 @@ class CheckView(QuestionView):
         asked = self.asked(data)
         with problems.told():
             one = asked.about(data)
-            answer = asked.engine.check(str(one.subject), one.relation, str(one.object), **asked.brought)
+            answer = asked.engine.check(str(one.subject), one.relation, str(one.object), **asked.brought_about(one))
         return {"allowed": answer}
 
 
@@ -77,9 +77,10 @@ class BatchCheckView(QuestionView):
         asked = self.asked(data)
         results = _read(asked, data["checks"])
         places = [number for number, one in enumerate(results) if not isinstance(one, Refused)]
-        questions = [(str(one.subject), one.relation, str(one.object)) for one in map(results.__getitem__, places)]
+        read = list(map(results.__getitem__, places))
+        questions = [(str(one.subject), one.relation, str(one.object)) for one in read]
         with problems.told():
-            answers = asked.engine.check_many(questions, **asked.brought)
+            answers = asked.engine.check_many(questions, **asked.brought_about(*read))
         for number, answer in zip(places, answers, strict=True):
             results[number] = answer
         return {"results": [_written(answer, f"/checks/{number}") for number, answer in enumerate(results)]}
@@ -124,7 +125,7 @@ class ExplainView(QuestionView):
         asked = self.asked(data)
         with problems.told():
             one = asked.about(data)
-            found = asked.engine.explain(str(one.subject), one.relation, str(one.object), **asked.brought)
+            found = asked.engine.explain(str(one.subject), one.relation, str(one.object), **asked.brought_about(one))
         return {**names.outward_all(found.as_json()), "text": found.lines()}
 
 

@@ -1,8 +1,29 @@
-"""What may be done to people and organisations, and by whom."""
+"""What may be done to people and organisations; and the questions of permission that anybody may ask:
+
+from accounts import permissions
+permissions.check("user:0190…", "viewer", "invoice:0190…")   # see `asking`
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from core.access import Permission
+
+if TYPE_CHECKING:
+    from accounts.permissions.asking import (
+        check,
+        check_many,
+        delete,
+        expand,
+        explain,
+        grant,
+        list_objects,
+        list_users,
+        revoke,
+        write,
+    )
+
 
 USER_VIEW = Permission("accounts.user.view", "See a person.")
 USER_EDIT = Permission("accounts.user.edit", "Change a person's name.")
@@ -38,3 +59,26 @@ PERMISSION_MODEL_VIEW = Permission("accounts.permission_model.view", "See permis
 PERMISSION_MODEL_CREATE = Permission("accounts.permission_model.create", "Replace the permission model.")
 RELATION_TUPLE_VIEW = Permission("accounts.relation_tuple.view", "See relation tuples and their changes.")
 RELATION_TUPLE_WRITE = Permission("accounts.relation_tuple.write", "Write and delete relation tuples.")
+
+
+def __getattr__(name: str) -> Any:
+    """Load the engine when it is first asked: its tables are not there yet while permissions are declared."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from accounts.permissions import asking
+
+    return getattr(asking, name)
+
+
+__all__ = [
+    "check",
+    "check_many",
+    "delete",
+    "expand",
+    "explain",
+    "grant",
+    "list_objects",
+    "list_users",
+    "revoke",
+    "write",
+]

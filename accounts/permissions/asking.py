@@ -15,7 +15,10 @@ from django.conf import settings
 from accounts.permissions import cache, providers, revision
 from accounts.permissions.compiler import compile_model
 from accounts.permissions.engine import Engine, Given
+from accounts.permissions.expanding import Tree
+from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Refused
+from accounts.permissions.known import given_about
 from accounts.permissions.language import from_json
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE
@@ -102,6 +105,20 @@ def list_users(
 ) -> list[str]:
     """Return every subject of a kind that has `relation` to `target`; see `Engine.list_users`."""
     return engine().list_users(target, relation, kind, given, context)
+
+
+def expand(target: str, relation: str) -> Tree:
+    """Return what `relation` of `target` is made of, one level deep; see `Engine.expand`."""
+    return engine().expand(target, relation)
+
+
+def explain(
+    subject: str, relation: str, target: str, *, given: Given = (), context: Mapping[str, Any] = {}
+) -> Explanation:
+    """Return why `subject` has `relation` to `target`, or why not; see `Engine.explain`. Of the product's own things it
+    also brings along what their rows say by themselves."""
+    brought = [*given_about((subject, target)), *given]
+    return engine_of_now().explain(subject, relation, target, brought, context)
 
 
 # tuples, in the transaction of whoever calls

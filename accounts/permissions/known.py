@@ -5,32 +5,49 @@ An invoice's organisation, that a person is who they are, the groups of a staff 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from accounts.actors import actor_of_user
 from accounts.models import User
-from accounts.permissions.product import given_of, given_of_person, given_of_staff
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.product import ORGANIZATION, given_of_person, given_of_staff, shipped, type_of
+from accounts.permissions.tuples import Object, Subject, Tuple
 from core.models import Entity, entities_by_type
 
 
-def given_about(subject: str, target: str) -> tuple[Tuple, ...]:
-    """Return what the product itself brings along when it asks about `subject` (`user:<id>`) and `target`; nothing for
-    what are no rows of ours. At most a query for each."""
-    asked, row = _row(subject), _row(target)
-    found = given_of(row) if row is not None else ()
-    if isinstance(row, User):
-        found = (*found, *given_of_person(row.pk))
-    if isinstance(asked, User) and asked.is_staff and asked.is_active:
-        found = (*found, *given_of_staff(actor_of_user(asked)))
-    return found
+def given_about(*questions: tuple[str, str]) -> tuple[Tuple, ...]:
+    """Return what the product itself brings along when it asks (`user:<id>`, `invoice:<id>`) each; nothing for what
+    are no rows of ours. A query for each kind of thing that is asked about, and two for staff."""
+    targets: dict[type[Entity], set[UUID]] = defaultdict(set)
+    for _, target in questions:
+        kind, number = _row(target)
+        if kind is not None and number is not None:
+            targets[kind].add(number)
+    people = {number for subject, _ in questions for kind, number in [_row(subject)] if kind is User and number}
+    found: list[Tuple] = [one for number in targets.get(User, ()) for one in given_of_person(number)]
+    for entity, numbers in targets.items():
+        found += _belonging(entity, numbers)
+    staff = User.objects.filter(pk__in=people, is_staff=True, is_active=True) if people else ()
+    for person in staff:
+        found += given_of_staff(actor_of_user(person))
+    return tuple(found)
 
 
-def _row(text: str) -> Entity | None:
+def _belonging(entity: type[Entity], numbers: Iterable[UUID]) -> Iterator[Tuple]:
+    """To which organisation each of some rows belongs, by its own word."""
+    path, kind = entity.organization_path, type_of(entity)
+    if path is None or kind == ORGANIZATION or shipped().relation(kind, ORGANIZATION) is None:
+        return
+    for number, organization_id in entity._default_manager.filter(pk__in=numbers).values_list("pk", path):
+        if organization_id is not None:
+            yield Tuple(Object(kind, str(number)), ORGANIZATION, Subject(ORGANIZATION, str(organization_id)))
+
+
+def _row(text: str) -> tuple[type[Entity] | None, UUID | None]:
     kind, _, key = text.partition(":")
     entity = entities_by_type.get(kind.replace("_", ""))
     try:
-        number = UUID(key.partition("#")[0])
+        return entity, UUID(key.partition("#")[0])
     except ValueError:
-        return None
-    return entity._default_manager.filter(pk=number).first() if entity is not None else None
+        return entity, None

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         question = (subject, options["relation"], target)
         try:
             asked = LocalProvider().open(options["store"])
-            brought = given_about(subject, target) if options["store"] == STORE else ()
+            brought = given_about((subject, target)) if options["store"] == STORE else ()
             given = [one for one in brought if asked.allows(one)]
             found = asked.explain(*question, given, _object(options["context"]))
         except Refused as refused:

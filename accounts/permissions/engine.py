@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
 from django.db import connection, transaction
 
 from accounts.permissions import changes, conditions, expanding, explaining, reading, revision, tuples, writes
 from accounts.permissions.changes import Changes
-from accounts.permissions.compiler import Program, compile_model, subject_kind
+from accounts.permissions.compiled import compile_into
+from accounts.permissions.compiler import Program, subject_kind
 from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.language import Faulty, check, from_json, to_json
+from accounts.permissions.language import Faulty, check, to_json
 from accounts.permissions.language.model import Model, Relation
 from accounts.permissions.models import (
-    PermissionHop,
     PermissionModel,
-    PermissionNode,
     PermissionStore,
 )
 from accounts.permissions.pages import Page, check_limit, id_of, page
@@ -49,31 +48,6 @@ def save_model(store: PermissionStore, model: Model) -> Engine:
         revision.written(is_model=True)
         program = compile_into(row)
     return Engine(store.pk, row.pk, model, program)
-
-
-def compile_into(row: PermissionModel) -> Program:
-    """Compile a stored model and keep its nodes and hops, if others than these are kept for it."""
-    program = compile_model(from_json(row.document))
-    if row.digest == program.digest:
-        return program
-    row.digest = program.digest
-    row.save()
-    PermissionNode.objects.filter(model=row).delete()
-    PermissionHop.objects.filter(model=row).delete()
-    PermissionNode.objects.bulk_create(
-        PermissionNode(
-            model=row,
-            number=node.number,
-            object_type=node.object_type,
-            operator=node.operator,
-            operands=list(node.operands),
-            nested=list(map(program.has_operators, node.operands)),
-            region=sorted(program.regions[node.number]),
-        )
-        for node in program.nodes
-    )
-    PermissionHop.objects.bulk_create(PermissionHop(model=row, **asdict(hop)) for hop in program.hops)
-    return program
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import models, transaction
 
-from accounts.permissions.engine import compile_into, save_model
+from accounts.permissions.compiled import compile_into
+from accounts.permissions.engine import save_model
 from accounts.permissions.language import Fault, Model, combine, from_json
 from accounts.permissions.language.faults import FaultType
 from accounts.permissions.language.model import Relation, TypeDefinition

@@ -18,7 +18,7 @@ from django.db import models, transaction
 
 from accounts.permissions.compiled import compile_into
 from accounts.permissions.engine import save_model
-from accounts.permissions.language import Fault, Model, combine, from_json
+from accounts.permissions.language import Fault, Model, check, combine, from_json
 from accounts.permissions.language.faults import FaultType
 from accounts.permissions.language.model import Relation, TypeDefinition
 from accounts.permissions.language.modules import MANIFEST, files_of
@@ -83,7 +83,13 @@ def missing(model: Model) -> list[Fault]:
 
 
 def _with_additions(known: Model) -> Model:
-    """The shipped model with the types, relations and conditions of `known` that are the company's own."""
+    """The shipped model with the types, relations and conditions of `known` that are the company's own. What names no
+    module may be the company's, or of an earlier version of the product: it stays as long as the model is sound."""
+    found = _joined(known, is_strict=False)
+    return _joined(known, is_strict=True) if check(found) else found
+
+
+def _joined(known: Model, *, is_strict: bool) -> Model:
     ours = shipped()
     modules = {definition.module for definition in ours.types.values()}
     types = dict(ours.types)
@@ -91,7 +97,7 @@ def _with_additions(known: Model) -> Model:
         added: Mapping[str, Relation] = {
             key: relation
             for key, relation in definition.relations.items()
-            if (relation.module or definition.module) not in modules
+            if (relation.module or (definition.module if is_strict else "")) not in modules
         }
         if name in ours.types:
             types[name] = replace(ours.types[name], relations={**added, **ours.types[name].relations})

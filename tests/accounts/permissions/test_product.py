@@ -83,6 +83,22 @@ def test_keeps_what_the_company_added_when_the_product_changes() -> None:
     assert product.sync().pk == newest().pk
 
 
+def test_keeps_a_relation_that_the_company_added_to_a_type_of_ours() -> None:
+    """Beside our types in their own module: JSON says no module of it."""
+    store, shipped = PermissionStore.objects.get(name=product.STORE), product.shipped()
+    own = parse(OWN.replace("type project", "type user\ntype project").replace("viewer", "auditor")).types["project"]
+    team = shipped.types["team"]
+    added = replace(team, relations={**team.relations, "auditor": own.relations["auditor"]})
+    document = to_json(replace(shipped, types={**shipped.types, "team": added}))
+    kept = from_json(document)
+    lacking = {n: one for n, one in kept.types["company"].relations.items() if n != "accounts.permission.ask"}
+    before = replace(kept, types={**kept.types, "company": replace(kept.types["company"], relations=lacking)})
+    PermissionModel.objects.create(store=store, document=to_json(before))
+    found = from_json(product.sync().document)
+    assert "auditor" in found.types["team"].relations
+    assert product.missing(found) == []
+
+
 def test_names_what_a_model_lacks_that_the_product_needs() -> None:
     shipped = product.shipped()
     assert product.missing(with_own(shipped)) == []

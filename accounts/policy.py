@@ -147,8 +147,9 @@ class RelationPolicy:
 
 @cache
 def _leading_to(kind: str, relation: str) -> frozenset[str]:
-    """The relations to a thing of which every holder has `relation` to it too, by the shipped model alone."""
-    found, waiting = set[str](), [relation]
+    """The relations to a thing of which every holder has `relation` to it too, itself among them, by the shipped model
+    alone."""
+    found, waiting = {relation}, [relation]
     while waiting:
         definition = shipped().relation(kind, waiting.pop())
         for leaf in leaves(definition.rewrite) if definition is not None else ():

@@ -29,11 +29,8 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-OWNERS = frozenset({Role.OWNER})
 ADMINS = frozenset({Role.OWNER, Role.ADMIN})
 BILLING = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING_MANAGER})
-MEMBERS = frozenset({Role.OWNER, Role.ADMIN, Role.BILLING_MANAGER, Role.MEMBER})
-EVERYONE = frozenset(Role)
 
 permissions: dict[str, Permission] = {}
 

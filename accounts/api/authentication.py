@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from accounts.errors import InvalidToken
 from accounts.models import Organization
 from accounts.providers import tokens
-from accounts.selectors import api_keys, memberships, sessions
+from accounts.selectors import api_keys, sessions
 from core import clock, ids
 from core.actor import Actor
 from core.errors import InvalidInput, NotFound
@@ -46,7 +46,6 @@ class BearerAuthentication(BaseAuthentication):
             session = sessions.live(claims.session_id, now)
             if session is None or session.user_id != claims.user_id:
                 raise InvalidToken("The session has ended. Sign in again.")
-            memberships.remember(session.user_id, session.roles)
             actor, organization_id = session.actor, _of_person(request, session)
             proof = session
         request.actor = actor  # type: ignore[attr-defined]

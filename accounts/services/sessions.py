@@ -22,7 +22,6 @@ from accounts.actors import actor_of_user
 from accounts.errors import InvalidCredentials, InvalidToken, RefreshTokenReused, TokenAlreadyRotated
 from accounts.models import RefreshToken, Session, User, UserManager
 from accounts.providers import session_cache, tokens
-from accounts.selectors import memberships
 from accounts.selectors.people import is_proven
 from accounts.services import mails
 from accounts.states import EndedReason
@@ -194,7 +193,6 @@ def forget_old(now: datetime) -> int:
 def doubt_sessions_of(user_id: UUID) -> None:
     """Make each request of the person ask PostgreSQL who they are: call it in the transaction that changes their roles
     or rights."""
-    memberships.forget()
     live = Session.objects.filter(user_id=user_id, ended_at=None).values_list("pk", flat=True)
     _doubt([session_cache.session_key(pk) for pk in live])
 

@@ -50,6 +50,11 @@ class Actor:
         return self.type is ActorType.ANONYMOUS
 
     @property
+    def person_id(self) -> UUID | None:
+        """The person who acts, None when a program, the system or nobody known does."""
+        return self.id if self.type in (ActorType.USER, ActorType.STAFF) else None
+
+    @property
     def principal(self) -> str:
         """One string that names the actor, for keys and log lines ("user:0190…")."""
         return f"{self.type}:{self.id}" if self.id else str(self.type)

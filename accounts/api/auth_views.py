@@ -19,7 +19,6 @@ from accounts.providers import tokens
 from accounts.services import sessions, users, verification
 from accounts.states import EndedReason
 from core import context, limits
-from core.actor import ActorType
 from core.api.replies import Reply
 from core.api.requests import Request
 from core.api.views import APIView
@@ -271,12 +270,12 @@ def _tokens(pair: sessions.TokenPair) -> dict[str, Any]:
 
 
 def _own_session(request: Request) -> Any:
-    if request.actor.type not in (ActorType.USER, ActorType.STAFF) or request.actor.session_id is None:
+    if request.actor.person_id is None or request.actor.session_id is None:
         raise Forbidden("This is for people who signed in; an API key has no session.")
     return request.actor.session_id
 
 
 def _oneself(request: Request) -> User:
-    if request.actor.type not in (ActorType.USER, ActorType.STAFF) or request.actor.id is None:
+    if request.actor.person_id is None:
         raise Forbidden("This is for people; an API key is none.")
-    return User.objects.get(pk=request.actor.id)
+    return User.objects.get(pk=request.actor.person_id)

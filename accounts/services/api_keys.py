@@ -17,7 +17,7 @@ from accounts.services.locks import still_there
 from audit import record
 from core import jobs, streams
 from core.access import require
-from core.actor import SYSTEM, Actor, ActorType
+from core.actor import SYSTEM, Actor
 from core.commands import command
 from core.errors import InvalidInput
 
@@ -56,7 +56,7 @@ def create(
             expires_at=expires_at,
         )
     )
-    key.created_by_id = actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None
+    key.created_by_id = actor.person_id
     key.save()
     record(
         events.API_KEY_CREATED,

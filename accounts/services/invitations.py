@@ -14,7 +14,7 @@ from accounts.states import InvitationStatus
 from audit import record
 from core import jobs
 from core.access import Role, require
-from core.actor import Actor, ActorType
+from core.actor import Actor
 from core.commands import command
 from core.errors import Forbidden
 
@@ -41,7 +41,7 @@ def create(*, actor: Actor, organization: Organization, email: str, role: Role, 
         email=email,
         role=role,
         expires_at=now + LIFETIME,
-        invited_by_id=actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None,
+        invited_by_id=actor.person_id,
     )
     after = {"email": email, "role": str(role)}
     record(events.INVITATION_CREATED, actor=actor, subject=invitation, after=after, occurred_at=now)
@@ -85,7 +85,7 @@ def revoke(*, actor: Actor, invitation: Invitation) -> Invitation:
 def accept(*, actor: Actor, token: str, now: datetime) -> Membership:
     """Join by the token out of the mail, as the person to whose address it went. Writes `accounts.invitation.accepted`
     and `accounts.membership.created`. Raises `InvalidMailToken`, `InvitationForAnother`, `AlreadyMember`."""
-    if actor.type not in (ActorType.USER, ActorType.STAFF) or actor.id is None:
+    if actor.person_id is None:
         raise Forbidden("Only people accept invitations.")
     invitation = (
         Invitation.objects.select_for_update(of=("self",))
@@ -95,7 +95,7 @@ def accept(*, actor: Actor, token: str, now: datetime) -> Membership:
     )
     if invitation is None:
         raise InvalidMailToken("The invitation is wrong, used, taken back or too old. Ask for a new one.")
-    user = User.objects.get(pk=actor.id)
+    user = User.objects.get(pk=actor.person_id)
     if user.email != invitation.email:
         raise InvitationForAnother
     invitation.status, invitation.token_hash = InvitationStatus.ACCEPTED, None

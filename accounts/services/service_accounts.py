@@ -12,7 +12,7 @@ from accounts.services import api_keys
 from accounts.services.locks import lock_organization, still_there
 from audit import record
 from core.access import Role, require
-from core.actor import Actor, ActorType
+from core.actor import Actor
 from core.commands import command
 from core.errors import InvalidInput
 
@@ -28,7 +28,7 @@ def create(*, actor: Actor, organization: Organization, name: str, role: str = "
         organization=organization,
         name=name,
         role=role,
-        created_by_id=actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None,
+        created_by_id=actor.person_id,
     )
     record(events.SERVICE_ACCOUNT_CREATED, actor=actor, subject=account, after={"name": name, "role": role})
     return account

@@ -15,7 +15,7 @@ from accounts.services.locks import lock_organization, still_there
 from audit import record
 from core import streams
 from core.access import permissions, require
-from core.actor import Actor, ActorType
+from core.actor import Actor
 from core.commands import command
 from core.errors import InvalidInput
 from core.models import Entity
@@ -41,7 +41,7 @@ def create(*, actor: Actor, row: Entity, recipient: Found) -> tuple[Share, bool]
         **_column(recipient),
         defaults={
             "organization_id": organization_id,
-            "created_by_id": actor.id if actor.type in (ActorType.USER, ActorType.STAFF) else None,
+            "created_by_id": actor.person_id,
         },
     )
     if is_new:

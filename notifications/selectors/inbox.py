@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from accounts.models import Membership
 from core import personal
-from core.actor import Actor, ActorType
+from core.actor import Actor
 from notifications.models import Notification
 from notifications.states import KINDS
 from notifications.templates import ERASED, field_of, filled
@@ -44,7 +44,7 @@ def own(actor: Actor) -> QuerySet[Notification]:
 
 def is_person(actor: Actor) -> bool:
     """Whether the actor is somebody who has an inbox."""
-    return actor.type in (ActorType.USER, ActorType.STAFF) and actor.id is not None
+    return actor.person_id is not None
 
 
 def still_theirs() -> Q:

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Tuple
 from core.access import allows
 from core.actor import Actor
 from core.admin import Section
@@ -92,7 +92,7 @@ def tuples_section(actor: Actor, kind: str, row: Entity) -> list[Section]:
     rows = RelationTuple.objects.filter(
         Q(object_type=kind, object_id=key) | Q(subject_type=kind, subject_id=key), store__name=STORE
     ).order_by("-pk")[:_ROWS]
-    tuples = [tuple_of(one) for one in rows]
+    tuples = [Tuple.of(one) for one in rows]
     names = Names.of(text for one in tuples for text in (str(one.subject), str(one.object)))
     section = Section(
         "Relations",
@@ -103,12 +103,6 @@ def tuples_section(actor: Actor, kind: str, row: Entity) -> list[Section]:
         "account_tree",
     )
     return [section]
-
-
-def tuple_of(row: RelationTuple) -> Tuple:
-    """Return a stored row as the engine knows it."""
-    subject = Subject(row.subject_type, row.subject_id, row.subject_relation)
-    return Tuple(Object(row.object_type, row.object_id), row.relation, subject, row.condition, row.context)
 
 
 # a model's text

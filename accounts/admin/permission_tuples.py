@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts.admin.permission_parts import TUPLES_VIEW, Names, tuple_of
+from accounts.admin.permission_parts import TUPLES_VIEW, Names
 from accounts.admin.permission_questions import what_if_view, why_view
 from accounts.permissions import asking, names, tuples
 from accounts.permissions.faults import Code, Refused
@@ -88,7 +88,7 @@ def _add(call: Call[RelationTuple]) -> RelationTuple:
 
 def _remove(call: Call[RelationTuple]) -> None:
     asked = asking.engine()
-    relations.write(actor=call.actor, engine=asked, deletes=[tuple_of(call.obj)], on_missing="error")
+    relations.write(actor=call.actor, engine=asked, deletes=[Tuple.of(call.obj)], on_missing="error")
 
 
 def _added(call: Call[RelationTuple]) -> Iterable[Effect]:
@@ -115,7 +115,7 @@ REMOVE: CommandAction[RelationTuple] = CommandAction(
     "Remove",
     WRITE,
     _remove,
-    preview=lambda call: (Effect(str(tuple_of(call.obj)), "holds", "is gone"),),
+    preview=lambda call: (Effect(str(Tuple.of(call.obj)), "holds", "is gone"),),
     text="Takes what the tuple gives, at once.",
     done="The tuple was removed.",
     icon="delete",
@@ -256,7 +256,7 @@ class RelationTupleAdmin(EntityAdmin):
 
 
 def _ends(row: RelationTuple) -> tuple[str, str]:
-    one = tuple_of(row)
+    one = Tuple.of(row)
     return str(one.subject), str(one.object)
 
 

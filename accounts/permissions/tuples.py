@@ -81,6 +81,12 @@ class Tuple:
             condition.get("context") or None,
         )
 
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """Return a row of `RelationTuple` as the engine knows it."""
+        subject = Subject(row.subject_type, row.subject_id, row.subject_relation)
+        return cls(Object(row.object_type, row.object_id), row.relation, subject, row.condition, row.context)
+
     def row(self) -> dict[str, Any]:
         """The tuple as columns of `RelationTuple`."""
         return {

@@ -10,7 +10,7 @@ from django.db.models import Q
 from accounts.models import CustomRole, RelationTuple, Team
 from accounts.permissions import asking
 from accounts.permissions.product import STORE
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Tuple
 
 _KINDS: Final[dict[type, str]] = {Team: "team", CustomRole: "role"}
 
@@ -20,13 +20,4 @@ def forget(row: Team | CustomRole) -> None:
     kind, key = _KINDS[type(row)], str(row.pk)
     named = Q(object_type=kind, object_id=key) | Q(subject_type=kind, subject_id=key)
     found = RelationTuple.objects.filter(named, store__name=STORE)
-    asking.delete(
-        [
-            Tuple(
-                Object(one.object_type, one.object_id),
-                one.relation,
-                Subject(one.subject_type, one.subject_id, one.subject_relation),
-            )
-            for one in found
-        ]
-    )
+    asking.delete(list(map(Tuple.of, found)))

@@ -13,15 +13,14 @@ from typing import Any, Literal, TypeAlias, cast
 from django.conf import settings
 
 from accounts.permissions import cache, providers, revision
-from accounts.permissions.compiler import compile_model
 from accounts.permissions.engine import Engine, Given
 from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Refused
 from accounts.permissions.known import given_about
-from accounts.permissions.language import from_json
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE
+from accounts.permissions.providers.local import kept
 from accounts.permissions.tuples import Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
@@ -47,13 +46,12 @@ def engine_of_now() -> Engine:
 
 @lru_cache(maxsize=32)
 def _by_model(model_id: int) -> Engine:
-    return engine_of(PermissionModel.objects.get(pk=model_id))
+    return engine_of(PermissionModel.objects.defer("document").get(pk=model_id))
 
 
 def engine_of(row: PermissionModel) -> Engine:
     """Return an engine that answers by one version of a model."""
-    model = from_json(row.document)
-    return Engine(row.store_id, row.pk, model, compile_model(model))
+    return kept(row.store_id, row.pk, row.created_at)
 
 
 def forget() -> None:

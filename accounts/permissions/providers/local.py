@@ -6,7 +6,7 @@ import functools
 from datetime import datetime
 
 from accounts.permissions import engine
-from accounts.permissions.compiler import Program, compile_model
+from accounts.permissions.compiler import compile_model
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import from_json
@@ -32,8 +32,7 @@ class LocalProvider:
             which = f"model '{model_id}'" if model_id else "model"
             raise Refused(Code.MODEL_NOT_FOUND, f"There is no {which} of the store '{store}'.")
         store_id, number, created_at = row
-        model, program = _read(number, created_at)
-        return Engine(store_id, number, model, program)
+        return kept(store_id, number, created_at)
 
     def save_model(self, store: str, model: Model) -> Engine:
         row, _ = PermissionStore.objects.get_or_create(name=store)
@@ -53,8 +52,8 @@ class LocalProvider:
 
 
 @functools.lru_cache(maxsize=_KEPT_MODELS)
-def _read(number: int, created_at: datetime) -> tuple[Model, Program]:
-    """Read and compile a model. One is never changed once written, so that a process does it once (`created_at` tells
-    apart what was rolled back)."""
+def kept(store_id: int, number: int, created_at: datetime) -> Engine:
+    """Return the engine that answers by a version of a model. One is never changed once written, so that a process
+    reads and compiles it once (`created_at` tells apart what was rolled back)."""
     model = from_json(PermissionModel.objects.values_list("document", flat=True).get(pk=number))
-    return model, compile_model(model)
+    return Engine(store_id, number, model, compile_model(model))

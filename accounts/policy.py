@@ -170,7 +170,7 @@ def _staff_may(actor: Actor, subject: str, relation: str) -> bool:
 
 
 def _staff_see(actor: Actor, subject: str, model: type[Model]) -> bool:
-    """Things of a kind that no permission names are seen by all staff."""
+    """Things of a kind that no permission names are seen by administrators."""
     return _staff_may(actor, subject, _seeing("company", model))
 
 

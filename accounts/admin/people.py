@@ -93,7 +93,7 @@ class StaffForm(CommandForm):
 def _groups(user: User) -> str:
     if user.is_superuser:
         return "everything"
-    return ", ".join(user.groups.order_by("name").values_list("name", flat=True)) or "nothing that a permission names"
+    return ", ".join(user.groups.order_by("name").values_list("name", flat=True)) or "nothing"
 
 
 def _bounds(call: Call[User]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
-from django.db.models import Count, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -59,15 +60,16 @@ class StaffGroupAdmin(ModelAdmin):
     actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        return super().get_queryset(request).annotate(member_count=Count("user"))
+        counted = super().get_queryset(request).annotate(member_count=Count("user"))
+        return counted.annotate(held=ArraySubquery(staff_groups.tuples_of(OuterRef("pk")).values("relation")))
 
     @display(description="Members")
     def members(self, obj: Any) -> int:
         return int(obj.member_count)
 
     @display(description="May")
-    def may(self, obj: Group) -> str:
-        held = staff_groups.held_by(obj)
+    def may(self, obj: Any) -> str:
+        held = sorted(obj.held)
         return ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "") or "nothing"
 
     def _is_administrator(self, request: HttpRequest) -> bool:

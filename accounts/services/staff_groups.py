@@ -1,5 +1,5 @@
-"""Groups of staff: Django's own, and what each of them may do. Whoever belongs to none and is no administrator may work
-in the admin and see what no permission names.
+"""Groups of staff: Django's own, and what each of them may do. Whoever belongs to none and is no administrator may
+come into the admin, and do and see nothing there.
 
 What a group may is a tuple of the permission engine (`company:this#<permission>@staff_group:<id>#member`); who belongs
 to it stays with Django and enters with each question.
@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.db.models import Expression, F, QuerySet, TextField, Value
+from django.db.models.functions import Cast
 
 from accounts import events
 from accounts.errors import NameTaken
@@ -75,14 +77,18 @@ def delete(*, actor: Actor, group: Group) -> None:
 
 def held_by(group: Group) -> list[str]:
     """Return the permissions of a group, in order."""
-    rows = RelationTuple.objects.filter(
+    return sorted(tuples_of(Value(group.pk)).values_list("relation", flat=True))
+
+
+def tuples_of(key: Expression | F) -> QuerySet[RelationTuple]:
+    """Return the tuples that say what the group of a key may."""
+    return RelationTuple.objects.filter(
         store__name=STORE,
         subject_type="staff_group",
-        subject_id=str(group.pk),
+        subject_id=Cast(key, TextField()),
         subject_relation="member",
         object_type="company",
     )
-    return sorted(rows.values_list("relation", flat=True))
 
 
 def grantable() -> list[str]:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import actor_of_user
 from accounts.models import Organization, User
@@ -144,3 +146,17 @@ def test_reads_as_little_for_a_bounded_one_whatever_they_open(helper: User, djan
     actor = actor_of_user(helper)
     with django_assert_max_num_queries(2):
         assert not access.visible(actor, Customer.objects.all()).query.is_empty()
+
+
+def test_lists_groups_by_as_many_queries_for_many_as_for_few(staff: User) -> None:
+    browser, counts = Client(), []
+    browser.force_login(staff)
+    browser.get("/admin/auth/group/")  # the first page of a session asks more
+    for number in range(10):
+        staff_groups.save(actor=SYSTEM, name=f"Group {number}", permissions=["billing.refund.view", "core.job.view"])
+        if number in (1, 9):
+            with CaptureQueriesContext(connection) as queries:
+                page = browser.get("/admin/auth/group/").content.decode()
+            assert page.count("billing.refund.view, core.job.view") == number + 1
+            counts.append(len(queries))
+    assert counts[0] == counts[1]

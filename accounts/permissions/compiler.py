@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from itertools import permutations
 
 from accounts.permissions.language.model import (
     Computed,
@@ -122,7 +123,7 @@ def compile_model(model: Model) -> Program:
     for object_type, relation in _relations(model):
         compiler.fill(compiler.program.relations[object_type, relation.name], object_type, relation, relation.rewrite)
     program = compiler.program
-    program.hops = list(dict.fromkeys(program.hops))
+    program.hops = _without_lesser(dict.fromkeys(program.hops))
     _close(program)
     with_condition = {hop.node for hop in program.hops if hop.condition}
     program.conditional = frozenset(number for number, found in program.reached.items() if found & with_condition)
@@ -216,6 +217,58 @@ class _Compiler:
             for number, operand in zip(numbers, operands, strict=True):
                 self._walk(number, object_type, relation, operand, set())
         return self._operators[key]
+
+
+def _without_lesser(hops: Iterable[Hop]) -> list[Hop]:
+    """Leave out hops beside one that reads the same tuples and leads to a node that holds all that theirs holds: in
+    `editor from parent or viewer from parent` the first, where editors are viewers. Else each parent is visited twice.
+    """
+    ways: dict[int, dict[Hop, set[int]]] = {}  # of each node: what its hops read, and where they lead to
+    for hop in hops:
+        targets = ways.setdefault(hop.node, {}).setdefault(_reading(hop), set())
+        if hop.target is not None:
+            targets.add(hop.target)
+    lesser = _lesser(ways)
+
+    def is_left_out(hop: Hop) -> bool:
+        others = ways[hop.node][_reading(hop)] - {hop.target}
+        return any(
+            (hop.target, other) in lesser and ((other, hop.target) not in lesser or other < (hop.target or 0))
+            for other in others
+        )
+
+    return [hop for hop in hops if not is_left_out(hop)]
+
+
+def _reading(hop: Hop) -> Hop:
+    """What a hop reads, wherever it starts and leads to. (Operators read nothing: each is its own.)"""
+    return replace(hop, node=0, target=hop.target if hop.kind is Kind.OPERATOR else None)
+
+
+def _lesser(ways: Mapping[int, Mapping[Hop, set[int]]]) -> set[tuple[int, int]]:
+    """Return pairs of nodes of which the second holds all that the first does: for each way of the first there is one
+    of the second that reads the same and leads to as much (the greatest simulation)."""
+    waiting = [
+        pair for of in ways.values() for targets in of.values() if len(targets) > 1 for pair in permutations(targets, 2)
+    ]
+    found: set[tuple[int, int]] = set()
+    while waiting:
+        pair = waiting.pop()
+        less, more = (ways.get(number, {}) for number in pair)
+        if pair not in found and less.keys() <= more.keys():
+            found.add(pair)
+            waiting += [(a, b) for reads, targets in less.items() for a in targets for b in more[reads] if a != b]
+    while wrong := {(a, b) for a, b in found if not _holds_all(ways.get(a, {}), ways[b], found)}:
+        found -= wrong
+    return found
+
+
+def _holds_all(less: Mapping[Hop, set[int]], more: Mapping[Hop, set[int]], supposed: set[tuple[int, int]]) -> bool:
+    return all(
+        any(target == other or (target, other) in supposed for other in more[reads])
+        for reads, targets in less.items()
+        for target in targets
+    )
 
 
 def _close(program: Program) -> None:

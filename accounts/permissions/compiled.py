@@ -26,6 +26,7 @@ def compile_into(row: PermissionModel) -> Program:
             operator=node.operator,
             operands=list(node.operands),
             nested=list(map(program.has_operators, node.operands)),
+            is_layered=program.is_layered(node.number),
             region=sorted(program.regions[node.number]),
         )
         for node in program.nodes

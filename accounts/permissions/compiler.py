@@ -84,7 +84,7 @@ class Program:
     @property
     def digest(self) -> str:
         """What changes with the compiled model: by the model, or by another compiler."""
-        return hashlib.sha256(repr((self.nodes, self.hops)).encode()).hexdigest()
+        return hashlib.sha256(repr((self.nodes, self.hops, sorted(self.circular))).encode()).hexdigest()
 
     def has_operators(self, node: int) -> bool:
         """Whether a walk from `node` can meet an `and` or a `but not`."""

@@ -95,7 +95,7 @@ class Engine:
         if kind not in self.program.subjects[node]:
             return False
         truth = self._truth(question, node, "permission_conditions", [node, rest[0], kind])
-        more = ("{}", 0, self.program.has_operators(node))
+        more = (0, self.program.has_operators(node))
         rows = self._rows(question, "permission_check", [node, *rest], truth, *more)
         return _yes_or_no(rows[0][0])
 
@@ -119,7 +119,7 @@ class Engine:
             return answers
         columns = [list(column) for column in zip(*asked, strict=True)]
         truth = self._truth_of_many(question, columns)
-        arguments = "q.node, q.object, q.type, q.id, q.relation, %s, %s::jsonb, '{}', 0, q.has_operators"
+        arguments = "q.node, q.object, q.type, q.id, q.relation, %s, %s::jsonb, 0, q.has_operators"
         sql = f"SELECT q.place, permission_check{question.suffix}(%s, %s, {arguments}) FROM {_MANY}"  # noqa: S608
         with connection.cursor() as cursor:
             cursor.execute(sql, [self.store_id, self.model_id, json.dumps(truth), question.rows, *columns])

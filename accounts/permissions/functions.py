@@ -1,10 +1,10 @@
 """The engine: PL/pgSQL functions that walk compiled models over tuples. Migrations create them from the text here, in
-`functions_of_checks`, `functions_of_lists` and `functions_of_pages`.
+`functions_of_checks`, `functions_of_circles`, `functions_of_lists` and `functions_of_pages`.
 
 Each exists twice: `…` reads stored tuples, `…_given` also those of the request (`given`, a JSON array of rows).
 
-Answers are small numbers, so that they combine as Kleene's logic asks: 0 no, 1 yes, 2 no because the question led back
-to itself through a `but not`, 4 a condition could not be evaluated, 5 too complex. `truth` says what each condition
+Answers are small numbers, so that they combine as Kleene's logic asks: 0 no, 1 yes, 2 no because the question hangs on
+its own opposite, 4 a condition could not be evaluated, 5 too complex. `truth` says what each condition
 came to, by `permission_condition_key`; a key that is missing is false, a `truth` of NULL takes every condition for
 true.
 
@@ -21,6 +21,7 @@ from typing import Any, Final
 from django.db.migrations.operations.special import RunSQL
 
 from accounts.permissions import functions_of_checks as checks
+from accounts.permissions import functions_of_circles as circles
 from accounts.permissions import functions_of_lists as lists
 from accounts.permissions import functions_of_pages as pages
 
@@ -68,12 +69,22 @@ _REACH = """
             WHERE r.steps <= {max_depth} AND t.subject_id <> '*' AND {truth} = 1
         """
 
+# The operators of the same question, and after how many steps each is met.
+_OPERATORS = """
+        WITH RECURSIVE reach(node, object, steps) AS ({reach})
+        SELECT h.target AS node, f.object, min(f.steps) AS steps
+        FROM reach f
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4 AND key = ANY(h.subjects)
+        GROUP BY h.target, f.object
+    """
+
 CONDITION_KEY: Final = """
 CREATE OR REPLACE FUNCTION permission_condition_key(condition text, context jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context::text, '');
 """
 
 _TEMPLATES: Final = (
+    circles.CIRCLE,
     checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK_BACK, checks.CHECK_FAR, checks.CHECK,
     lists.WALK, lists.WALK_BACK, lists.CONDITIONS, lists.LAYER, lists.COMBINED, lists.OBJECTS,
     lists.SUBJECTS, lists.COMBINED_MEMBERS, lists.MEMBERS, lists.SUBJECTS_BY_SETS,
@@ -98,11 +109,12 @@ END $$;
 
 def create(few: int = FEW) -> str:
     """Return the SQL that makes all functions of the engine, or makes them anew. `few`: see `FEW`."""
-    parts = [CONDITION_KEY]
+    parts = [CONDITION_KEY, circles.LEAST, circles.SOLVE]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
         common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "few": few, "key": _KEY}
         reach = _REACH.format(**common)
-        parts += [template.format(suffix=suffix, settings=_SETTINGS, reach=reach, **common) for template in _TEMPLATES]
+        common |= {"suffix": suffix, "settings": _SETTINGS, "reach": reach, "operators": _OPERATORS.format(reach=reach)}
+        parts += [template.format(**common) for template in _TEMPLATES]
     made = "\n".join(parts)
     return drop(made) + made
 

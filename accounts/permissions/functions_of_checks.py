@@ -39,33 +39,34 @@ CHECK = (
     """
 CREATE OR REPLACE FUNCTION permission_check{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
-    truth jsonb, given jsonb, path text[], depth integer, has_operators boolean
+    truth jsonb, given jsonb, depth integer, has_operators boolean
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     {key}
     found integer;
+    part integer;
 BEGIN
     IF truth @? '$.* ? (@ == 4)' THEN
-        RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
-            path, depth);
-    END IF;
+        found := 5;  -- only the slow walk knows of what has no value
+    ELSE
 """
     + _FORWARD.format(many="{few}")
     + """
+    END IF;
     IF found = 6 THEN
         found := permission_check_far{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
             depth);
     END IF;
-    IF found = 1 THEN
-        RETURN 1;
-    ELSIF found = 5 THEN  -- a chain that is too long, or a circle: only the slow walk can tell
-        RETURN permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
-            path, depth);
-    ELSIF NOT has_operators THEN
-        RETURN 0;
+    IF found = 5 THEN  -- also: a chain that is too long, or a circle
+        found := permission_check_by_level{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given,
+            depth);
     END IF;
-    RETURN permission_operators{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given, path,
-        depth);
+    found := COALESCE(found, 0);
+    IF found = 1 OR NOT has_operators THEN
+        RETURN found;
+    END IF;
+    part := permission_operators{suffix}(st, m, start, start_object, s_type, s_id, s_relation, truth, given, depth);
+    RETURN CASE WHEN part = 1 THEN 1 ELSE GREATEST(found, part) END;
 END $engine$;
 """
 )
@@ -163,27 +164,34 @@ BEGIN
 END $engine$;
 """
 
+# Operators that can lead back to themselves are answered together: see `functions_of_circles`.
 OPERATORS = """
 CREATE OR REPLACE FUNCTION permission_operators{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
-    truth jsonb, given jsonb, path text[], depth integer
+    truth jsonb, given jsonb, depth integer
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     {key}
-    one record;
+    nodes integer[];
+    objects text[];
+    depths integer[];
+    is_layered boolean;
     part integer;
     answer integer := 0;
 BEGIN
-    FOR one IN
-        WITH RECURSIVE reach(node, object, steps) AS ({reach})
-        SELECT h.target AS node, f.object, min(f.steps) AS steps
-        FROM reach f
-        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
-            AND key = ANY(h.subjects)
-        GROUP BY h.target, f.object ORDER BY 3
-    LOOP
-        part := permission_operator{suffix}(st, m, one.node, one.object, s_type, s_id, s_relation, truth, given, path,
-            one.steps);
+    SELECT array_agg(o.node), array_agg(o.object), array_agg(o.steps), bool_and(o.is_layered)
+    INTO nodes, objects, depths, is_layered
+    FROM (
+        SELECT o.*, n.is_layered
+        FROM ({operators}) o
+        JOIN accounts_permissionnode n ON n.model_id = m AND n.number = o.node ORDER BY o.steps
+    ) o;
+    IF NOT is_layered THEN
+        RETURN permission_circle{suffix}(st, m, s_type, s_id, s_relation, truth, given, nodes, objects, depths);
+    END IF;
+    FOR i IN 1 .. COALESCE(cardinality(nodes), 0) LOOP
+        part := permission_operator{suffix}(st, m, nodes[i], objects[i], s_type, s_id, s_relation, truth, given,
+            depths[i]);
         IF part = 1 THEN RETURN 1; END IF;
         answer := GREATEST(answer, part);
     END LOOP;
@@ -191,11 +199,11 @@ BEGIN
 END $engine$;
 """
 
-# The same, a level at a time. It knows how far away a node is, and what could not be evaluated.
+# What CHECK asks first, a level at a time. It knows how far away a node is, and what could not be evaluated.
 CHECK_BY_LEVEL = """
 CREATE OR REPLACE FUNCTION permission_check_by_level{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_id text, s_relation text,
-    truth jsonb, given jsonb, path text[], depth integer
+    truth jsonb, given jsonb, depth integer
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     {key}
@@ -203,9 +211,6 @@ DECLARE
     objects text[] := ARRAY[start_object];
     seen_nodes integer[] := nodes;
     seen_objects text[] := objects;
-    waiting_nodes integer[] := '{{}}';
-    waiting_objects text[] := '{{}}';
-    waiting_depths integer[] := '{{}}';
     found_nodes integer[];
     found_objects text[];
     best integer;
@@ -233,16 +238,6 @@ BEGIN
             WHERE f.object = s_id
         ) THEN RETURN 1; END IF;
 
-        SELECT array_agg(h.target), array_agg(f.object) INTO found_nodes, found_objects
-        FROM unnest(nodes, objects) AS f(node, object)
-        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = f.node AND h.kind = 4
-            AND key = ANY(h.subjects);
-        IF found_nodes IS NOT NULL THEN
-            waiting_nodes := waiting_nodes || found_nodes;
-            waiting_objects := waiting_objects || found_objects;
-            waiting_depths := waiting_depths || array_fill(depth, ARRAY[cardinality(found_nodes)]);
-        END IF;
-
         SELECT array_agg(n.target) FILTER (WHERE n.value = 1), array_agg(n.object) FILTER (WHERE n.value = 1),
             max(n.value)
         INTO found_nodes, found_objects, best
@@ -267,51 +262,33 @@ BEGIN
         seen_nodes := seen_nodes || nodes;
         seen_objects := seen_objects || objects;
         depth := depth + 1;
-        IF depth > {max_depth} THEN
-            answer := 5;
-            EXIT;
-        END IF;
-    END LOOP;
-    FOR i IN 1 .. cardinality(waiting_nodes) LOOP
-        best := permission_operator{suffix}(st, m, waiting_nodes[i], waiting_objects[i], s_type, s_id, s_relation,
-            truth, given, path, waiting_depths[i]);
-        IF best = 1 THEN RETURN 1; END IF;
-        answer := GREATEST(answer, best);
+        IF depth > {max_depth} THEN RETURN 5; END IF;
     END LOOP;
     RETURN answer;
 END $engine$;
 """
 
-# `path` are the operators that are being answered, each with '-' behind it where what `but not` takes away is asked.
-# An operator that leads back to itself adds nothing: that is a no. Through a `but not` it would be what it is not: then
-# there is no right answer, and the question itself (2) answers no.
 OPERATOR = """
 CREATE OR REPLACE FUNCTION permission_operator{suffix}(
     st bigint, m bigint, node integer, object text, s_type text, s_id text, s_relation text,
-    truth jsonb, given jsonb, path text[], depth integer
+    truth jsonb, given jsonb, depth integer
 ) RETURNS integer LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
-    key text := node || ' ' || object;
     sign text;
     parts integer[];
     nested boolean[];
     one integer;
     answer integer := 1;
-    is_circular boolean := false;
 BEGIN
-    IF key = ANY(path) THEN
-        RETURN CASE WHEN '-' = ANY(path[array_position(path, key) :]) THEN 2 ELSE 0 END;
-    END IF;
     SELECT n.operator, n.operands, n.nested INTO sign, parts, nested
     FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
     FOR i IN 1 .. cardinality(parts) LOOP
-        one := permission_check{suffix}(st, m, parts[i], object, s_type, s_id, s_relation, truth, given,
-            CASE WHEN sign = '-' AND i = 2 THEN path || ARRAY[key, '-'] ELSE path || key END, depth, nested[i]);
+        one := permission_check{suffix}(st, m, parts[i], object, s_type, s_id, s_relation, truth, given, depth,
+            nested[i]);
         IF sign = '-' AND i = 2 THEN one := CASE one WHEN 1 THEN 0 WHEN 0 THEN 1 ELSE one END; END IF;
         IF one = 0 THEN RETURN 0; END IF;  -- whatever the others are
-        is_circular := is_circular OR one = 2;
-        IF one > 2 THEN answer := one; END IF;
+        IF one > 1 THEN answer := one; END IF;
     END LOOP;
-    RETURN CASE WHEN is_circular THEN 2 ELSE answer END;
+    RETURN answer;
 END $engine$;
 """

@@ -233,7 +233,7 @@ CREATE OR REPLACE FUNCTION permission_objects{suffix}(
     WHERE is_layered GROUP BY s.node, found.object
     UNION ALL
     SELECT w.node, w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
-        st, m, w.node, w.object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END
+        st, m, w.node, w.object, s_type, s_id, s_relation, truth, given, 0, true) END
     FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
     WHERE NOT is_layered AND w.node = ANY(starts) GROUP BY w.node, w.object
     ORDER BY 1, 2
@@ -267,7 +267,7 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
     SELECT met.subject_id, CASE
         WHEN bool_or(met.is_exact AND met.value = 1) THEN 1
         WHEN bool_or(NOT met.is_exact) THEN permission_check{suffix}(
-            st, m, start, start_object, s_type, met.subject_id, s_relation, truth, given, '{{}}', 0, true)
+            st, m, start, start_object, s_type, met.subject_id, s_relation, truth, given, 0, true)
         ELSE max(met.value) END
     FROM met GROUP BY met.subject_id
     UNION ALL

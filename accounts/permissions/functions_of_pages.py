@@ -38,7 +38,7 @@ BEGIN
         LOOP
             object := one.object;
             answer := CASE WHEN one.is_exact THEN 1 ELSE permission_check{suffix}(
-                st, m, start, one.object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true) END;
+                st, m, start, one.object, s_type, s_id, s_relation, truth, given, 0, true) END;
             CONTINUE WHEN answer IN (0, 2);
             RETURN NEXT;
             wanted := wanted - 1;
@@ -110,7 +110,7 @@ BEGIN
                 WHEN are_exact[i] THEN 1
                 WHEN are_first[i] AND left_over IS NOT NULL THEN (object = ANY(left_over))::integer
                 ELSE permission_check{suffix}(
-                    st, m, start, object, s_type, s_id, s_relation, truth, given, '{{}}', 0, true)
+                    st, m, start, object, s_type, s_id, s_relation, truth, given, 0, true)
             END;
             CONTINUE WHEN answer IN (0, 2);
             RETURN NEXT;

@@ -79,6 +79,7 @@ class PermissionNode(models.Model):
     nested = ArrayField(
         models.BooleanField(), default=list, help_text="for each operand: whether it leads to operators of its own"
     )
+    is_layered = models.BooleanField(default=True, help_text="no operator that it leads to leads back to itself")
     region = ArrayField(
         models.IntegerField(), default=list, help_text="the nodes it leads to over tuples alone, itself among them"
     )

@@ -31,7 +31,7 @@ DECLARE
 BEGIN
     FOR i IN 1 .. cardinality(objects) LOOP
         began := clock_timestamp();
-        answer := permission_check(st, m, node, objects[i], 'user', subjects[i], '', '{}', NULL, '{}', 0,
+        answer := permission_check(st, m, node, objects[i], 'user', subjects[i], '', '{}', NULL, 0,
             has_operators);
         took := extract(epoch FROM clock_timestamp() - began) * 1000;
         RETURN NEXT;

@@ -227,7 +227,10 @@ class OrganizationAdmin(EntityAdmin):
 
     def get_figures(self, request: HttpRequest, obj: Organization) -> Sequence[Figure]:
         keys = obj.api_keys.filter(revoked_at=None).count()
-        return [Figure("Members", obj.memberships.count()), Figure("API keys", keys, "not revoked")]
+        return [
+            Figure("Members", obj.memberships.count(), of=Membership),
+            Figure("API keys", keys, "not revoked", of=ApiKey),
+        ]
 
     def get_sections(self, request: HttpRequest, obj: Organization) -> Sequence[Section]:
         members = obj.memberships.select_related("user").order_by("-id")[:SHOWN]

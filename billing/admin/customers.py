@@ -68,9 +68,9 @@ class CustomerAdmin(EntityAdmin):
         paid = Payment.objects.filter(customer=obj, status=TransferStatus.SUCCEEDED)
         kept = paid.aggregate(kept=Sum(F("amount_minor") - F("refunded_minor")))["kept"] or 0
         return [
-            Figure("Paid in all", money(kept, obj.currency), "without what was refunded"),
-            Figure("Owes", money(owed, obj.currency), "open invoices", "warning" if owed else ""),
-            Figure("Active subscriptions", len(running), f"{len(obj.subscriptions.all())} in all"),
+            Figure("Paid in all", money(kept, obj.currency), "without what was refunded", of=Payment),
+            Figure("Owes", money(owed, obj.currency), "open invoices", "warning" if owed else "", of=Invoice),
+            Figure("Active subscriptions", len(running), f"{len(obj.subscriptions.all())} in all", of=Subscription),
             Figure("Customer since", moment(min(began, default=obj.created_at).date())),
         ]
 

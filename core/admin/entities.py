@@ -34,6 +34,7 @@ from core.models import Entity
 from core.timeline import TimelineEntry
 
 _M = TypeVar("_M", bound=models.Model)
+_P = TypeVar("_P", Figure, Section)
 
 _COMPARISONS = frozenset({
     "", "exact", "iexact", "in", "gt", "gte", "lt", "lte", "range", "isnull", "contains", "icontains", "startswith",
@@ -79,9 +80,9 @@ def sees_kind(site: Site, request: HttpRequest, model: type[models.Model]) -> bo
     return known[model]
 
 
-def shown_to(site: Site, request: HttpRequest, sections: Iterable[Section]) -> list[Section]:
-    """Return those sections whose rows the staff member may see."""
-    return [one for one in sections if one.of is None or sees_kind(site, request, one.of)]
+def shown_to(site: Site, request: HttpRequest, parts: Iterable[_P]) -> list[_P]:
+    """Return those figures or sections whose rows the staff member may see."""
+    return [one for one in parts if one.of is None or sees_kind(site, request, one.of)]
 
 
 class EntityAdmin(ModelAdmin):
@@ -252,7 +253,7 @@ class EntityAdmin(ModelAdmin):
             request,
             obj,
             self.object_template,
-            figures=self.get_figures(request, obj),
+            figures=shown_to(self.admin_site, request, self.get_figures(request, obj)),
             facts=self.get_facts(obj),
             sections=shown_to(self.admin_site, request, [*self.get_sections(request, obj), *added_sections(obj)]),
             has_timeline=self.has_timeline,

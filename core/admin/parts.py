@@ -10,12 +10,14 @@ from django.db import models
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One key figure at the head of a page. `tone` colours it (success, warning, danger)."""
+    """One key figure at the head of a page. `tone` colours it (success, warning, danger). `of` is the kind of rows that
+    it sums up: who may not see such rows does not see it."""
 
     label: str
     value: object
     note: str = ""
     tone: str = ""
+    of: type[models.Model] | None = None
 
 
 @dataclass(frozen=True, slots=True)

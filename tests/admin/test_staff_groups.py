@@ -94,6 +94,20 @@ def test_shows_figures_and_events_to_those_who_may_see_them(ours: Company, clerk
     assert not [mark for mark in ours.marks if mark in shown]
 
 
+def test_sees_no_sum_of_rows_that_it_may_not_see(ours: Company, clerk: Any) -> None:
+    person = clerk("billing.customer.view")
+    desk, address = desk_of(person), admin_url(ours.rows["customer"])
+    figures = ("Paid in all", "Owes", "Active subscriptions", "Customer since")
+
+    def shown() -> list[str]:
+        page = desk.get(address).content.decode()
+        return [name for name in figures if name in page]
+
+    assert shown() == ["Customer since"]
+    asking.grant(f"staff_group:{person.groups.get().pk}#member", "billing.payment.view", "company:this")
+    assert shown() == ["Paid in all", "Customer since"]
+
+
 def test_loses_at_once_what_is_taken_from_the_group(ours: Company, clerk: Any) -> None:
     desk = desk_of(clerk("billing.customer.view"))
     assert desk.get("/admin/billing/customer/").status_code == 200

@@ -80,6 +80,7 @@ def measure(times: int) -> dict[str, Any]:
         found |= _checks(company, engine, relation, times)
     found["check_with_round_trip_p50_ms"] = _round_trips(company, engine, times)
     found["check_kept_p50_ms"] = _kept(company, engine, times)
+    found["explain_p50_ms"] = _explanations(company, engine, times // 10)
     given = [{"user": "user:0", "relation": "viewer", "object": "document:0"}]
     found["check_with_given_tuple_p50_ms"] = _round_trips(company, engine, times, given)
     small = str(company.people // 2)
@@ -131,6 +132,16 @@ def _round_trips(company: Company, engine: Engine, times: int, given: Sequence[d
     for target, subject in zip(*_asked(company, times), strict=True):
         began = time.perf_counter()
         engine.check(f"user:{subject}", "viewer", f"document:{target}", given)
+        took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)
+
+
+def _explanations(company: Company, engine: Engine, times: int) -> float:
+    """What it takes to say why."""
+    took = []
+    for target, subject in zip(*_asked(company, times), strict=True):
+        began = time.perf_counter()
+        engine.explain(f"user:{subject}", "reader", f"document:{target}")
         took.append((time.perf_counter() - began) * 1000)
     return statistics.median(took)
 

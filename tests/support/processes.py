@@ -144,11 +144,15 @@ class Processes:
 
     def worker(self, *, concurrency: int = 2, **variables: str) -> Running:
         """Start a Celery worker and wait until it takes work."""
-        command = [sys.executable, "-m", "celery", "-A", "project.celery", "worker", "--loglevel", "info"]
-        command += ["--concurrency", str(concurrency), "--without-mingle", "--without-gossip"]
-        worker = self._start("worker", command, variables)
+        worker = self.starting_worker(concurrency=concurrency, **variables)
         worker.wait_until(lambda: " ready." in worker.text, "readiness")
         return worker
+
+    def starting_worker(self, *, concurrency: int = 2, **variables: str) -> Running:
+        """Start a Celery worker."""
+        command = [sys.executable, "-m", "celery", "-A", "project.celery", "worker", "--loglevel", "info"]
+        command += ["--concurrency", str(concurrency), "--without-mingle", "--without-gossip"]
+        return self._start("worker", command, variables)
 
     def relay(self, **variables: str) -> Running:
         """Start a relay and wait until it runs."""

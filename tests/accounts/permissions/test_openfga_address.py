@@ -33,7 +33,7 @@ from core.outside import ProviderTimedOut
 from project.settings.variables import VARIABLES
 from tests.support.openfga import OpenFGA
 from tests.support.openfga import start as start_openfga
-from tests.support.processes import free_port
+from tests.support.processes import PATIENCE, Processes, free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -180,6 +180,14 @@ def test_names_the_setting_of_a_token_that_is_not_taken(settings: Any) -> None:
     body = b'{"code": "bearer_token_missing", "message": "unauthenticated"}'
     with somebody(401, body) as server:
         check_named(server.url, settings, "OPENFGA_TOKEN", 73)
+
+
+def test_a_worker_ends_and_names_the_setting(processes: Processes) -> None:
+    with somebody() as server:
+        worker = processes.starting_worker(PERMISSIONS_PROVIDER="openfga", OPENFGA_URL=server.url)
+        assert worker.process.wait(PATIENCE) == 1
+    assert "OPENFGA_URL" in worker.text
+    assert " ready." not in worker.text
 
 
 def test_a_server_that_is_down_stops_nothing(settings: Any) -> None:

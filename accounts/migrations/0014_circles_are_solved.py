@@ -13,5 +13,5 @@ class Migration(migrations.Migration):
             name="is_layered",
             field=models.BooleanField(default=True, help_text="no operator that it leads to leads back to itself"),
         ),
-        MakeEngine("782e289d2942"),
+        MakeEngine("99ee827ebb5b"),
     ]

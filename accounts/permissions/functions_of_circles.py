@@ -89,6 +89,7 @@ DECLARE
     one record;
     place integer;
     answer integer;
+    fault integer;
     i integer := 1;
 BEGIN
     SELECT array_agg(node || ' ' || object ORDER BY number) INTO places
@@ -128,7 +129,7 @@ BEGIN
         i := i + 1;
     END LOOP;
     SELECT array_agg(value = 1 ORDER BY number), array_agg(value > 0 ORDER BY number), max(value)
-    INTO sure, possible, place
+    INTO sure, possible, fault
     FROM unnest(alone) WITH ORDINALITY AS a(value, number);
     answer := permission_solve(goals, firsts, subtracted, sure, possible, way_firsts, ways);
     IF answer <> 2 OR sure = possible
@@ -137,6 +138,6 @@ BEGIN
     THEN
         RETURN answer;
     END IF;
-    RETURN place;  -- why it is possible only
+    RETURN fault;  -- why it is possible only
 END $engine$;
 """

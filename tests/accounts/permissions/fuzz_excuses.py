@@ -9,8 +9,9 @@ reasons (version 1.22.1; its server and its command line answer alike):
   between the operands of `and` and `but not` (hasEntrypoints in typesystem.go clones the outer map only).
 * Its list says otherwise than its own checks of all that could be listed, and ours agrees with its checks: asked for
   `group#member` it names `group:1` too, and it leaves out who comes from behind a circle.
-* Both lists have `user:*`, ours also names people of whom its check says yes: where an operator leads back to itself we
-  check whoever might be listed, and everybody counts.
+* Both lists have `user:*`, one also names people of whom its check says yes. Ours does where an operator leads back to
+  itself: we check whoever might be listed, and everybody counts. Its does where somebody is left out of what `but not`
+  takes away: `[user:*] but not (banned but not pardoned)` names the pardoned beside everybody.
 * It fails for a parameter that nobody gave, and answers as we do whatever is given for it: it evaluates conditions of
   tuples that cannot lead to the subject, or lead where it has been; we do not.
 * It answers although a parameter is missing: where one tuple of those that it reads together has a value, it takes
@@ -62,7 +63,7 @@ def _excuse(case: Case, query: Query, got: Answer, expected: Answer) -> str:
         if _list_contradicts_check(case, query, got):
             return f"OpenFGA's {query.ask} contradicts its check, which says as we"
         if _names_beside_everybody(case, query, got, expected):
-            return "We name somebody beside everybody, whom OpenFGA's check knows too"
+            return "One of the lists names somebody beside everybody, whom OpenFGA's check knows too"
     if _is_about_circles(case, query):
         return "OpenFGA says no where it meets a circle, the well-founded semantics says as we"
     return ""
@@ -171,13 +172,15 @@ def _list_contradicts_check(case: Case, query: Query, got: Answer) -> bool:
 
 
 def _names_beside_everybody(case: Case, query: Query, got: Answer, expected: Answer) -> bool:
-    """Whether both say `user:*`, and we name people besides whom OpenFGA's check confirms."""
-    if not isinstance(got, tuple) or not isinstance(expected, tuple) or not set(expected) < set(got):
+    """Whether both say `user:*`, and whom else one of them names OpenFGA's check confirms, and the third opinion."""
+    everybody = f"{query.subject}:*"
+    if not all(isinstance(one, tuple) and everybody in one for one in (got, expected)):
         return False
-    asked = tuple(
-        Query("check", name, query.relation, query.target, query.context) for name in sorted(set(got) - set(expected))
-    )
-    return f"{query.subject}:*" in expected and set(theirs([replace(case, queries=asked)])[0]) == {True}
+    names = sorted(set(got) ^ set(expected))
+    asked = tuple(Query("check", name, query.relation, query.target, query.context) for name in names)
+    confirmed = theirs([replace(case, queries=asked)])[0]
+    told = _told(case, query)
+    return all(answer is True for answer in (*confirmed, *map(told.get, names)))
 
 
 def _candidates(case: Case, query: Query) -> Iterator[str]:

@@ -1,6 +1,7 @@
 from django.db import migrations, models
 
 from accounts.permissions.functions import MakeEngine
+from core.migration_operations import OwnerFunction
 
 
 class Migration(migrations.Migration):
@@ -13,5 +14,10 @@ class Migration(migrations.Migration):
             name="is_layered",
             field=models.BooleanField(default=True, help_text="no operator that it leads to leads back to itself"),
         ),
-        MakeEngine("99ee827ebb5b"),
+        OwnerFunction(
+            "permission_plan_anew()",
+            "void",
+            "ANALYZE (SKIP_LOCKED) accounts_relationtuple, accounts_permissionhop, accounts_permissionnode;",
+        ),
+        MakeEngine("41d9621e0bcb"),
     ]

@@ -63,10 +63,15 @@ _REACH = """
             FROM reach r
             JOIN accounts_permissionhop h ON h.model_id = m AND h.node = r.node AND h.kind IN (2, 3)
                 AND key = ANY(h.subjects)
-            JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = r.object
-                AND t.relation = h.relation AND t.subject_type = h.subject_type
-                AND t.subject_relation = h.subject_relation AND t.condition = h.condition
-            WHERE r.steps <= {max_depth} AND t.subject_id <> '*' AND {truth} = 1
+            CROSS JOIN LATERAL (
+                SELECT t.subject_id FROM {tuples} t
+                WHERE t.store_id = st AND t.object_type = h.object_type AND t.object_id = r.object
+                    AND t.relation = h.relation AND t.subject_type = h.subject_type
+                    AND t.subject_relation = h.subject_relation AND t.condition = h.condition
+                    AND t.subject_id <> '*' AND {truth} = 1
+                OFFSET 0
+            ) t
+            WHERE r.steps <= {max_depth}
         """
 
 # The operators of the same question, and after how many steps each is met.

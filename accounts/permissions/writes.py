@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from django.db import connection, transaction
@@ -33,6 +34,7 @@ class Outcome(StrEnum):
 
 
 _KEY: Final = "object_type, object_id, relation, subject_type, subject_relation, subject_id"
+_MANY: Final = 1000  # tuples written at once, after which plans may be out of date
 Key: TypeAlias = tuple[str, str, str, str, str, str]  # see `key`
 
 # The rows of the request: literals, so that the planner knows how many they are.
@@ -94,6 +96,8 @@ def write(store_id: int, model: Model, written: Sequence[Tuple], on_duplicate: O
         found = _run(_WRITE, store_id, asked.values(), is_replacing=on_duplicate == "replace")
         if found:
             revision.written()
+        if len(found) >= _MANY:
+            transaction.on_commit(partial(_plan_anew, len(found)))
         if on_duplicate != "replace" and len(found) < len(asked):
             _refuse_what_was_there(store_id, [one for place, one in asked.items() if place not in found], on_duplicate)
     return in_order(written, found, Outcome.UNCHANGED)
@@ -162,6 +166,17 @@ def key(one: Tuple) -> Key:
     """What makes a tuple the same as another, whatever its condition."""
     subject = one.subject
     return one.object.type, one.object.id, one.relation, subject.type, subject.relation, subject.id
+
+
+def _plan_anew(written: int) -> None:
+    """Have plans made for as many tuples as there are now, if those written are many beside the others: a plan made for
+    few reads a whole store in each step of a walk. PostgreSQL sees to it by itself, but a minute later."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT permission_plan_anew() FROM pg_class"
+            " WHERE oid = 'accounts_relationtuple'::regclass AND reltuples < %s",
+            [written * 5],
+        )
 
 
 def _run(sql: str, store_id: int, rows: Iterable[Tuple], **rest: Any) -> dict[Key, str]:

@@ -11,7 +11,7 @@ from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import parse
 from accounts.permissions.models import PermissionStore
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import Object, Subject, Tuple
 from core.ids import new_id
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +117,16 @@ def test_never_reads_all_tuples(engine: Engine) -> None:
         assert engine.page_of_objects("user:2", "viewer", "document", given=given, limit=2).next
         assert engine.page_of_users("document:2", "viewer", "user", given=given).is_complete
     assert read_whole() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plans_for_many_as_soon_as_many_are_written(engine: Engine) -> None:
+    assert not engine.check("user:zoe", "reader", "document:1")  # planned for a table with three rows
+    engine.write([Tuple(Object("document", str(number)), "viewer", Subject("user", "zoe")) for number in range(3000)])
+    with transaction.atomic():
+        before = read_tuples()
+        assert engine.check("user:zoe", "reader", "document:2999")
+        assert read_tuples() - before < 10
 
 
 WIDE = parse("""model

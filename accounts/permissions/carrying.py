@@ -10,9 +10,8 @@ tuple that the newest model does not allow is not carried, and is once a model a
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -30,8 +29,7 @@ from accounts.permissions.language.model import WILDCARD, Model, Restriction
 from accounts.permissions.models import OpenFGACopy, RelationTuple
 from accounts.permissions.product import STORE as STORE
 from accounts.permissions.providers.local import LocalProvider
-from accounts.permissions.tuples import Object, Subject, Tuple
-from accounts.permissions.writes import Key
+from accounts.permissions.tuples import KEY, Key, Tuple
 from core import clock
 from core.errors import AppError
 from core.relay import HeldLease, duty
@@ -46,8 +44,7 @@ _REST, _LONGEST_REST = 5.0, 40.0  # seconds that a server which failed is left a
 _LOOK_AGAIN: Final = 60.0  # seconds until the store's id is asked for again
 
 log = structlog.get_logger(__name__)
-_KEY: Final = ("object_type", "object_id", "relation", "subject_type", "subject_relation", "subject_id")
-_ROW: Final = (*_KEY, "condition", "context")
+_ROW: Final = (*KEY, "condition", "context")
 
 
 @dataclass(slots=True)
@@ -151,7 +148,7 @@ def _newly_allowed(store_id: int, before: Model, after: Model) -> Iterable[list[
 def by_id(rows: Any, batch: int = BATCH) -> Iterable[list[Key]]:
     """The keys of tuples in batches."""
     last = 0
-    while found := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", *_KEY)[:batch]):
+    while found := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", *KEY)[:batch]):
         last = found[-1][0]
         yield [row[1:] for row in found]
 
@@ -169,7 +166,7 @@ def _allowed(model: Model) -> set[tuple[str, str, Restriction]]:
 def _copy_some(lease: HeldLease, engine: ServerEngine, copy: OpenFGACopy) -> int:
     """Carry the next tuples of those that were there before the cursor."""
     rows = RelationTuple.objects.filter(store_id=copy.store_id, pk__gt=copy.copied_to).order_by("pk")
-    found = list(rows.values_list("pk", *_KEY)[:BATCH])
+    found = list(rows.values_list("pk", *KEY)[:BATCH])
     _check_lead(lease)
     push(engine, copy.store_id, [row[1:] for row in found])
     if found:
@@ -187,7 +184,7 @@ def _follow(lease: HeldLease, engine: ServerEngine, copy: OpenFGACopy) -> int:
     page = changes.read(copy.store_id, after=copy.cursor, limit=BATCH)
     if page.items:
         _check_lead(lease)
-        push(engine, copy.store_id, {writes.key(change.tuple) for change in page.items})
+        push(engine, copy.store_id, {change.tuple.key for change in page.items})
         copy.cursor = page.next or copy.cursor
     is_whole = page.is_complete and _carry_early(lease, engine, copy)
     is_due = copy.carried_at is None or began - copy.carried_at >= _BEAT
@@ -206,7 +203,7 @@ def _carry_early(lease: HeldLease, engine: ServerEngine, copy: OpenFGACopy) -> b
     new = {number: change for number, change in held.items() if number not in _known.early}
     if new:
         _check_lead(lease)
-        push(engine, copy.store_id, {writes.key(change.tuple) for change in new.values()})
+        push(engine, copy.store_id, {change.tuple.key for change in new.values()})
     _known.early = set(held)
     return len(held) < BATCH
 
@@ -229,10 +226,10 @@ def _keep(lease: HeldLease, copy: OpenFGACopy, *names: str) -> None:
 def push(engine: ServerEngine, store_id: int, keys: Collection[Key]) -> None:
     """Make tuples on the server what they are in PostgreSQL now: written, or deleted when they are not there or the
     model does not allow them. What the server alone refuses is logged and left out: `openfga_check` names it."""
-    now = {writes.key(one): one for one in stored(store_id, keys)}
+    now = {one.key: one for one in stored(store_id, keys)}
     written = [one for one in now.values() if _can_be_written(engine.model, one)]
-    kept = set(map(writes.key, written))
-    engine.push(deletes=[bare(key) for key in keys if key not in kept])
+    kept = {one.key for one in written}
+    engine.push(deletes=[Tuple.of_key(key) for key in keys if key not in kept])
     for start in range(0, len(written), 100):
         some = written[start : start + 100]
         try:
@@ -267,21 +264,10 @@ def _can_be_written(model: Model, one: Tuple) -> bool:
 
 def stored(store_id: int, keys: Collection[Key]) -> list[Tuple]:
     """Return those of the tuples that are stored, as they are now."""
-    columns = [[key[place] for key in keys] for place in range(len(_KEY))]
-    places = ", ".join(["%s::text[]"] * len(_KEY))
-    sql = f"SELECT {', '.join(_KEY)}, condition, context::jsonb::text FROM accounts_relationtuple t "  # noqa: S608
-    sql += f"JOIN unnest({places}) AS asked({', '.join(_KEY)}) USING ({', '.join(_KEY)}) WHERE t.store_id = %s"
+    columns = [[key[place] for key in keys] for place in range(len(KEY))]
+    places = ", ".join(["%s::text[]"] * len(KEY))
+    sql = f"SELECT {', '.join(KEY)}, condition, context::jsonb::text FROM accounts_relationtuple t "  # noqa: S608
+    sql += f"JOIN unnest({places}) AS asked({', '.join(KEY)}) USING ({', '.join(KEY)}) WHERE t.store_id = %s"
     with connection.cursor() as cursor:
         cursor.execute(sql, [*columns, store_id])
-        return [_tuple(row) for row in cursor.fetchall()]
-
-
-def _tuple(row: Sequence[Any]) -> Tuple:
-    one = bare(row[:6])  # type: ignore[arg-type]
-    return Tuple(one.object, one.relation, one.subject, row[6], json.loads(row[7]) if row[7] else None)
-
-
-def bare(key: Key) -> Tuple:
-    """The tuple of a key, without its condition."""
-    object_type, object_id, relation, subject_type, subject_relation, subject_id = key
-    return Tuple(Object(object_type, object_id), relation, Subject(subject_type, subject_id, subject_relation))
+        return [Tuple.of_key(row[:6], *row[6:]) for row in cursor.fetchall()]

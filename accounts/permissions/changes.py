@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from typing import Any, Final, Literal
 from django.db import connection
 
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Tuple
 
 _CURSOR: Final = re.compile(rb"(\d{1,19})\.(\d{1,19})")
 
 _READ: Final = """
-SELECT transaction, id, operation, object_type, object_id, relation, subject_type, subject_id, subject_relation,
+SELECT transaction, id, operation, object_type, object_id, relation, subject_type, subject_relation, subject_id,
     condition, context::text, created_at
 FROM accounts_relationchange
 WHERE store_id = %(store)s AND (transaction, id) > (%(transaction)s, %(id)s)
@@ -103,10 +102,7 @@ def end() -> str:
 
 
 def _change(row: tuple[Any, ...]) -> Change:
-    operation, object_type, object_id, relation, subject_type, subject_id, subject_relation, condition = row[2:10]
-    subject = Subject(subject_type, subject_id, subject_relation)
-    context = json.loads(row[10]) if row[10] is not None else None
-    return Change(operation, Tuple(Object(object_type, object_id), relation, subject, condition, context), row[11])
+    return Change(row[2], Tuple.of_key(row[3:9], *row[9:11]), row[11])
 
 
 def _cursor(transaction: int, number: int) -> str:

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from accounts.permissions import carrying, writes
+from accounts.permissions import carrying
 from accounts.permissions.faults import Refused
 from accounts.permissions.models import RelationTuple
-from accounts.permissions.tuples import Tuple
-from accounts.permissions.writes import Key
+from accounts.permissions.tuples import Key, Tuple
 
 if TYPE_CHECKING:  # the client behind it is slow to import
     from accounts.permissions.providers.openfga_engine import ServerEngine
@@ -38,17 +37,17 @@ class Difference:
 def compare(engine: ServerEngine, store_id: int, *, wait: float = 1.5) -> Difference:
     """Compare all tuples. What differs is looked at again, some times with `wait` seconds between: what the relay was
     about to carry is no difference. Tuples that the model does not allow are none on either side."""
-    there = {writes.key(one): _bound(one) for one in engine.stored()}
+    there = {one.key: _bound(one) for one in engine.stored()}
     found = Difference()
     for one in _stored(store_id):
         if engine.allows(one):
             found.tuples += 1
-            key = writes.key(one)
+            key = one.key
             if key not in there:
                 found.missing.add(key)
             elif there[key] != _bound(one):
                 found.otherwise.add(key)
-        there.pop(writes.key(one), None)
+        there.pop(one.key, None)
     found.extra = set(there)
     for _ in range(_LOOKS - 1):
         if not found.keys:
@@ -62,7 +61,7 @@ def _look_again(engine: ServerEngine, store_id: int, before: Difference) -> Diff
     found = Difference(before.tuples)
     for key in before.keys:
         try:
-            there = engine.look_up(carrying.bare(key))
+            there = engine.look_up(Tuple.of_key(key))
         except Refused:  # it cannot even be asked for: too long for the server
             there = None
         here = next(iter(carrying.stored(store_id, [key])), None)

@@ -16,9 +16,8 @@ from typing import Any, Final
 from django.db import connection
 
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import KEY, Subject, Tuple
 
-_BY_OBJECT: Final = ("object_type", "object_id", "relation", "subject_type", "subject_relation", "subject_id")
 _BY_SUBJECT: Final = ("subject_type", "subject_id", "subject_relation", "object_type", "relation", "object_id")
 
 
@@ -59,27 +58,20 @@ def read(
         one = Subject.parse(subject)
         wanted |= {"subject_type": one.type, "subject_id": one.id, "subject_relation": one.relation}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    order = _BY_SUBJECT if subject is not None and object_type is None else _BY_OBJECT
+    order = _BY_SUBJECT if subject is not None and object_type is None else KEY
     tests = [f"{name} = %({name})s" for name in wanted]
     if after is not None:
         wanted |= {f"after_{name}": value for name, value in zip(order, _position(after, order), strict=True)}
         tests.append(f"({', '.join(order)}) > ({', '.join(f'%(after_{name})s' for name in order)})")
     sql = f"""
-        SELECT {", ".join(_BY_OBJECT)}, condition, context::text, created_at FROM accounts_relationtuple
+        SELECT {", ".join(KEY)}, condition, context::text, created_at FROM accounts_relationtuple
         WHERE {" AND ".join(["store_id = %(store)s", *tests])} ORDER BY {", ".join(order)} LIMIT %(limit)s
     """  # noqa: S608  (our own columns)
     with connection.cursor() as cursor:
         cursor.execute(sql, {**wanted, "store": store_id, "limit": limit + 1})
         rows = cursor.fetchall()
-    items = tuple(map(_stored, rows[:limit]))
+    items = tuple(Stored(Tuple.of_key(row[:6], *row[6:8]), row[8]) for row in rows[:limit])
     return Stock(items, _cursor(items[-1].tuple, order) if len(rows) > limit else None)
-
-
-def _stored(row: tuple[Any, ...]) -> Stored:
-    object_type, object_id, relation, subject_type, subject_relation, subject_id, condition, context, created_at = row
-    subject = Subject(subject_type, subject_id, subject_relation)
-    stored = json.loads(context) if context is not None else None
-    return Stored(Tuple(Object(object_type, object_id), relation, subject, condition, stored), created_at)
 
 
 def _cursor(last: Tuple, order: tuple[str, ...]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
+
+KEY: Final = ("object_type", "object_id", "relation", "subject_type", "subject_relation", "subject_id")
+Key: TypeAlias = tuple[str, str, str, str, str, str]  # what KEY names: what makes a tuple the same as another
 
 _OBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})")
 _NOTHING: Final = frozenset({"", "undefined", "null", "None", "[object Object]"})
@@ -86,6 +90,21 @@ class Tuple:
         """Return a row of `RelationTuple` as the engine knows it."""
         subject = Subject(row.subject_type, row.subject_id, row.subject_relation)
         return cls(Object(row.object_type, row.object_id), row.relation, subject, row.condition, row.context)
+
+    @classmethod
+    def of_key(cls, key: Sequence[str], condition: str = "", context: str | None = None) -> Self:
+        """Return the tuple of a key, with its condition; `context` is JSON."""
+        object_type, object_id, relation, subject_type, subject_relation, subject_id = key
+        subject = Subject(subject_type, subject_id, subject_relation)
+        return cls(
+            Object(object_type, object_id), relation, subject, condition, json.loads(context) if context else None
+        )
+
+    @property
+    def key(self) -> Key:
+        """What makes it the same as another, whatever its condition."""
+        subject = self.subject
+        return self.object.type, self.object.id, self.relation, subject.type, subject.relation, subject.id
 
     def row(self) -> dict[str, Any]:
         """The tuple as columns of `RelationTuple`."""

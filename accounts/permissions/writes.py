@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from accounts.permissions import conditions, revision, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import Model
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import KEY, Key, Tuple
 
 OnDuplicate: TypeAlias = Literal["ignore", "error", "replace"]
 OnMissing: TypeAlias = Literal["ignore", "error"]
@@ -33,9 +33,8 @@ class Outcome(StrEnum):
     MISSING = "missing"
 
 
-_KEY: Final = "object_type, object_id, relation, subject_type, subject_relation, subject_id"
+_KEY: Final = ", ".join(KEY)
 _MANY: Final = 1000  # tuples written at once, after which plans may be out of date
-Key: TypeAlias = tuple[str, str, str, str, str, str]  # see `key`
 
 # The rows of the request: literals, so that the planner knows how many they are.
 _ASKED: Final = f"""
@@ -66,7 +65,7 @@ WITH locked AS MATERIALIZED (
     WHERE t.store_id = %(store)s ORDER BY {_KEY} FOR UPDATE OF t
 ), gone AS (
     DELETE FROM accounts_relationtuple t USING locked WHERE t.id = locked.id
-    RETURNING {", ".join(f"t.{name}" for name in _KEY.split(", "))}, t.condition, t.context
+    RETURNING {", ".join(f"t.{name}" for name in KEY)}, t.condition, t.context
 ), logged AS (
     INSERT INTO accounts_relationchange (store_id, operation, {_KEY}, condition, context, created_at)
     SELECT %(store)s, 'delete', {_KEY}, condition, context, clock_timestamp() FROM gone
@@ -141,7 +140,7 @@ def _refuse_what_was_there(store_id: int, unchanged: Sequence[Tuple], on_duplica
         raise Refused(Code.WRITE_FAILED, message, about=unchanged[0])
     otherwise = _run(_OTHERWISE, store_id, unchanged)
     for place in otherwise:
-        one = next(one for one in unchanged if key(one) == place)
+        one = next(one for one in unchanged if one.key == place)
         raise Refused(Code.WRITE_FAILED, f"the tuple exists already under another condition: {one}", about=one)
 
 
@@ -149,23 +148,16 @@ def once(asked: Iterable[Tuple], *, is_strict: bool) -> dict[Key, Tuple]:
     """Return the tuples without repetition. Raises Refused (2004): see `write`."""
     found: dict[Key, Tuple] = {}
     for one in asked:
-        place = key(one)
-        if place in found and (is_strict or found[place] != one):
+        if one.key in found and (is_strict or found[one.key] != one):
             raise Refused(Code.DUPLICATE_TUPLES, f"duplicate tuples in one request: {one}", about=one)
-        found[place] = one
+        found[one.key] = one
     return found
 
 
 def in_order(asked: Sequence[Tuple], found: Mapping[Key, str], otherwise: Outcome) -> list[Outcome]:
     """What became of each; of equal tuples only the first was done anything about."""
     remaining = dict(found)
-    return [Outcome(remaining.pop(key(one), otherwise)) for one in asked]
-
-
-def key(one: Tuple) -> Key:
-    """What makes a tuple the same as another, whatever its condition."""
-    subject = one.subject
-    return one.object.type, one.object.id, one.relation, subject.type, subject.relation, subject.id
+    return [Outcome(remaining.pop(one.key, otherwise)) for one in asked]
 
 
 def _plan_anew(written: int) -> None:
@@ -181,7 +173,7 @@ def _plan_anew(written: int) -> None:
 
 def _run(sql: str, store_id: int, rows: Iterable[Tuple], **rest: Any) -> dict[Key, str]:
     """Return the last column by key ("" when the key is all)."""
-    columns: dict[str, list[Any]] = {name: [] for name in (*_KEY.split(", "), "condition", "context")}
+    columns: dict[str, list[Any]] = {name: [] for name in (*KEY, "condition", "context")}
     for one in rows:
         for name, value in one.row().items():
             columns[name].append(Jsonb(value) if name == "context" and value else value)

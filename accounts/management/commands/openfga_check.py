@@ -12,6 +12,7 @@ from accounts.permissions import carrying, comparing_server, providers
 from accounts.permissions.comparing_server import Difference
 from accounts.permissions.language import from_json
 from accounts.permissions.models import OpenFGACopy
+from accounts.permissions.tuples import Tuple
 from core.errors import AppError
 
 _SHOWN = 20
@@ -48,11 +49,11 @@ class Command(BaseCommand):
     def _tell(self, found: Difference, repaired: int, *, is_json: bool) -> None:
         counts = {"missing": found.missing, "extra": found.extra, "otherwise": found.otherwise}
         if is_json:
-            named = {name: sorted(str(carrying.bare(key)) for key in keys) for name, keys in counts.items()}
+            named = {name: sorted(str(Tuple.of_key(key)) for key in keys) for name, keys in counts.items()}
             self.stdout.write(json.dumps({"tuples": found.tuples, "repaired": repaired, **named}, indent=2))
             return
         for name, keys in counts.items():
             for key in sorted(keys)[:_SHOWN]:
-                self.stdout.write(self.style.ERROR(f"{name}: {carrying.bare(key)}"))
+                self.stdout.write(self.style.ERROR(f"{name}: {Tuple.of_key(key)}"))
         parts = ", ".join(f"{len(keys)} {name}" for name, keys in counts.items())
         self.stdout.write(f"{found.tuples} tuples compared: {parts}. {repaired} repaired.")

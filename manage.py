@@ -18,13 +18,21 @@ def main() -> None:
     for_command.serve(sys.argv)
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import ProgrammingError
 
+    is_terse = "--traceback" not in sys.argv
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as fault:
-        if "--traceback" in sys.argv:
-            raise
-        sys.exit(str(fault))  # names every wrong setting; where they are read helps nobody
+        if is_terse:
+            sys.exit(str(fault))  # names every wrong setting; where they are read helps nobody
+        raise
+    except ProgrammingError:  # a table that is not there: is the code newer than the database?
+        from core import health
+
+        if is_terse and (behind := health.migrations().detail):
+            sys.exit(f"The database is older than the program: {behind} Run: python3 manage.py migrate")
+        raise
 
 
 if __name__ == "__main__":

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from urllib.parse import urlsplit, urlunsplit
+
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import ProgrammingError, connection
+
+from tests.support.processes import Processes
 
 
 @pytest.mark.django_db
@@ -26,3 +31,13 @@ def test_a_committed_row_is_gone_in_the_next_test_and_the_seed_is_kept(round_: i
     assert not ContentType.objects.filter(app_label="intruder").exists()
     assert ContentType.objects.filter(app_label="contenttypes").exists()
     ContentType.objects.create(app_label="intruder", model="row")
+
+
+def test_a_command_says_that_the_database_is_older_than_the_program(processes: Processes) -> None:
+    ours = urlsplit(os.environ["DATABASE_URL"])
+    empty = {"DATABASE_URL": urlunsplit(ours._replace(path="/postgres"))}
+    told = processes.run("staff", **empty)
+    assert told.returncode == 1
+    assert told.stderr.startswith("The database is older than the program: ")
+    assert told.stderr.endswith(" migrations are pending. Run: python3 manage.py migrate\n")
+    assert "Traceback" in processes.run("staff", "--traceback", **empty).stderr

@@ -94,6 +94,18 @@ class Program:
         """Whether no `and` or `but not` that `node` leads to leads back to itself: then sets can be combined."""
         return not self.reached[node] & self.circular
 
+    def circles(self, nodes: Iterable[int]) -> list[list[int]] | None:
+        """Return the operators that lead back to themselves among those that `nodes` lead to, in sets of those that
+        lead to each other, behind the sets to which they lead. None where what a `but not` takes away leads back to it:
+        then they cannot be found one set after the other."""
+        met = frozenset[int]().union(*(self.reached[node] for node in nodes)) & self.circular
+        for number in met:
+            one = self.nodes[number]
+            if one.operator == "-" and number in self.reached[one.operands[1]]:
+                return None
+        circles = {frozenset(other for other in met & self.reached[one] if one in self.reached[other]) for one in met}
+        return sorted(map(sorted, circles), key=lambda circle: (len(self.reached[circle[0]]), circle))
+
     def behind(self, nodes: Iterable[int]) -> frozenset[int]:
         """Where walks from `nodes` can find a candidate: `reached`, but of an operator the first operand alone."""
         return _closure(self.onward, set(nodes))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeAlias
 
 from django.db import connection, transaction
+from psycopg.types.json import Jsonb
 
 from accounts.permissions import changes, conditions, expanding, explaining, reading, revision, tuples, writes
 from accounts.permissions.changes import Changes
@@ -171,10 +172,9 @@ class Engine:
         if not asked:
             return answers
         truth = self._truth_back(question, asked, asker)
-        can_combine = all(self._can_combine_sets(node, truth) for node in asked)
-        is_layered = can_combine and any(map(self.program.has_operators, asked))
+        circles = self._circles(asked, truth) if any(map(self.program.has_operators, asked)) else None
         values = [sorted(asked), sorted(self.program.behind(asked)), asker.type, asker.id, asker.relation]
-        for node, object_id, answer in self._rows(question, "permission_objects", values, truth, is_layered):
+        for node, object_id, answer in self._rows(question, "permission_objects", values, truth, circles):
             if _yes_or_no(answer):
                 answers[asked[node]].append(f"{of_type}:{object_id}")
         return answers
@@ -246,13 +246,14 @@ class Engine:
             return []
         truth = self._truth(question, node, "permission_conditions", [node, wanted.id, kind])
         values = [node, wanted.id, of_type, of_relation]
-        by_sets = self._can_combine_sets(node, truth)
+        circles = self._circles([node], truth)
         if part:
-            more = (*part, self.program.has_operators(node), by_sets)
+            more = (*part, self.program.has_operators(node), circles)
             found = self._rows(question, "permission_page_of_subjects", values, truth, *more)
+        elif circles:
+            found = self._rows(question, "permission_subjects_by_sets", values, truth, circles)
         else:
-            function = "permission_subjects_by_sets" if by_sets else "permission_subjects"
-            found = self._rows(question, function, values, truth)
+            found = self._rows(question, "permission_subjects", values, truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
@@ -318,9 +319,11 @@ class Engine:
         """Whether the model lets such a subject have the relation at all."""
         return subject_kind(asker.type, asker.relation) in self.program.subjects[node]
 
-    def _can_combine_sets(self, node: int, truth: Mapping[str, int]) -> bool:
-        """Where a condition has no value the answer may hang on it, or not: only a check of each one can tell."""
-        return self.program.is_layered(node) and _NO_VALUE not in truth.values()
+    def _circles(self, nodes: Iterable[int], truth: Mapping[str, int]) -> Jsonb | None:
+        """See `Program.circles`; None where each candidate has to be checked. Where a condition has no value the answer
+        may hang on it, or not: only that can tell."""
+        found = None if _NO_VALUE in truth.values() else self.program.circles(nodes)
+        return None if found is None else Jsonb(found)
 
     def _question(self, given: Given, context: Mapping[str, Any]) -> _Question:
         return _Question(tuples.brought(self.model, (*self.always_given, *given)), context)

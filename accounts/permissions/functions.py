@@ -1,5 +1,5 @@
 """The engine: PL/pgSQL functions that walk compiled models over tuples. Migrations create them from the text here, in
-`functions_of_checks`, `functions_of_circles`, `functions_of_lists` and `functions_of_pages`.
+`functions_of_checks`, `…_circles`, `…_conditions`, `…_lists` and `…_pages`.
 
 Each exists twice: `…` reads stored tuples, `…_given` also those of the request (`given`, a JSON array of rows).
 
@@ -22,6 +22,7 @@ from django.db.migrations.operations.special import RunSQL
 
 from accounts.permissions import functions_of_checks as checks
 from accounts.permissions import functions_of_circles as circles
+from accounts.permissions import functions_of_conditions as conditions
 from accounts.permissions import functions_of_lists as lists
 from accounts.permissions import functions_of_pages as pages
 
@@ -83,15 +84,10 @@ _OPERATORS = """
         GROUP BY h.target, f.object
     """
 
-CONDITION_KEY: Final = """
-CREATE OR REPLACE FUNCTION permission_condition_key(condition text, context jsonb) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN condition || ' ' || COALESCE(context::text, '');
-"""
-
 _TEMPLATES: Final = (
-    circles.CIRCLE,
+    circles.CIRCLE, circles.KNOWN, circles.KNOWN_MEMBERS,
     checks.OPERATOR, checks.OPERATORS, checks.CHECK_BY_LEVEL, checks.CHECK_BACK, checks.CHECK_FAR, checks.CHECK,
-    lists.WALK, lists.WALK_BACK, lists.CONDITIONS, lists.LAYER, lists.COMBINED, lists.OBJECTS,
+    lists.WALK, lists.WALK_BACK, conditions.CONDITIONS, lists.LAYER, lists.COMBINED, lists.OBJECTS,
     lists.SUBJECTS, lists.COMBINED_MEMBERS, lists.MEMBERS, lists.SUBJECTS_BY_SETS,
     pages.LEFT_OVER, pages.PAGE_OF_OBJECTS, pages.PAGE_OF_SUBJECTS,
 )  # fmt: skip
@@ -114,7 +110,7 @@ END $$;
 
 def create(few: int = FEW) -> str:
     """Return the SQL that makes all functions of the engine, or makes them anew. `few`: see `FEW`."""
-    parts = [CONDITION_KEY, circles.LEAST, circles.SOLVE]
+    parts = [conditions.CONDITION_KEY, circles.LEAST, circles.SOLVE]
     for suffix, tuples in (("", _STORED), ("_given", GIVEN)):
         common = {"tuples": tuples, "truth": _TRUTH, "max_depth": MAX_DEPTH, "few": few, "key": _KEY}
         reach = _REACH.format(**common)

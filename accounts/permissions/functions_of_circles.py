@@ -4,6 +4,9 @@ Asked one after the other, such operators would be walked anew on every path tha
 that comes to no end. So all operators that the question leads to are found first, each once, and their answers are
 computed together by the alternating fixpoint of the well-founded semantics. A circle adds nobody; what hangs on its own
 opposite has no answer. Source: Van Gelder, "The alternating fixpoint of logic programs with negation" (1993).
+
+Lists hold sets instead of answers. Where no operator leads back to itself by what its `but not` takes away (else each
+candidate is checked), these grow from round to round until they are what they have to be.
 """
 
 from __future__ import annotations
@@ -139,5 +142,91 @@ BEGIN
         RETURN answer;
     END IF;
     RETURN fault;  -- why it is possible only
+END $engine$;
+"""
+
+# What operators hold that lead back to themselves, but never by what a `but not` takes away: they begin with nothing
+# and hold more with each round, until a round adds nothing. `circles` are sets of operators (`[[3], [12, 15]]`), of
+# which the later may lead to the earlier.
+KNOWN = """
+CREATE OR REPLACE FUNCTION permission_known{suffix}(
+    st bigint, m bigint, circles jsonb, s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+) RETURNS jsonb LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    known jsonb := '{{}}';
+    following jsonb;
+    circle jsonb;
+BEGIN
+    FOR circle IN SELECT jsonb_array_elements(circles) LOOP
+        SELECT known || jsonb_object_agg(node, '[]'::jsonb) INTO following
+        FROM jsonb_array_elements_text(circle) AS c(node);
+        LOOP
+            known := following;
+            SELECT known || jsonb_object_agg(c.node, to_jsonb(permission_combined{suffix}(
+                st, m, c.node::integer, s_type, s_id, s_relation, truth, given, known)))
+            INTO following FROM jsonb_array_elements_text(circle) AS c(node);
+            EXIT WHEN (SELECT sum(jsonb_array_length(value)) FROM jsonb_each(following))
+                = (SELECT sum(jsonb_array_length(value)) FROM jsonb_each(known));
+        END LOOP;
+    END LOOP;
+    RETURN known;
+END $engine$;
+"""
+
+# The same of subjects: whom each such operator of each object has that the question leads to. NULL: too complex.
+KNOWN_MEMBERS = """
+CREATE OR REPLACE FUNCTION permission_known_members{suffix}(
+    st bigint, m bigint, circles jsonb, first_node integer, first_object text, s_type text, s_relation text,
+    truth jsonb, given jsonb
+) RETURNS jsonb LANGUAGE plpgsql STABLE {settings} AS $engine$
+DECLARE
+    {key}
+    known jsonb := '{{}}';
+    circle jsonb;
+    nodes integer[];
+    objects text[];
+    place text;
+    part record;
+    is_new boolean;
+BEGIN
+    IF circles = '[]' THEN RETURN known; END IF;
+    WITH RECURSIVE met(node, object) AS (
+        SELECT o.node, o.object
+        FROM (SELECT first_node AS start, first_object AS start_object, 0 AS depth) q
+        CROSS JOIN LATERAL ({operators}) o
+        UNION
+        SELECT o.node, o.object
+        FROM met
+        JOIN accounts_permissionnode n ON n.model_id = m AND n.number = met.node AND NOT n.is_layered
+        CROSS JOIN LATERAL (
+            SELECT operand.start, met.object AS start_object, 0 AS depth FROM unnest(n.operands) AS operand(start)
+        ) q
+        CROSS JOIN LATERAL ({operators}) o
+    )
+    SELECT array_agg(met.node), array_agg(met.object) INTO nodes, objects FROM met;
+    FOR circle IN SELECT jsonb_array_elements(circles) LOOP
+        SELECT known || COALESCE(jsonb_object_agg(p.node || ' ' || p.object, '{{"ins": [], "outs": []}}'::jsonb),
+            '{{}}') INTO known FROM unnest(nodes, objects) AS p(node, object) WHERE circle @> to_jsonb(p.node);
+        LOOP
+            is_new := false;
+            FOR i IN REVERSE COALESCE(cardinality(nodes), 0) .. 1 LOOP  -- those farther away were met later
+                CONTINUE WHEN NOT circle @> to_jsonb(nodes[i]);
+                place := nodes[i] || ' ' || objects[i];
+                SELECT f.ins, jsonb_build_object(
+                    'ins', ARRAY(SELECT unnest(f.ins) ORDER BY 1), 'outs', ARRAY(SELECT unnest(f.outs) ORDER BY 1)
+                ) AS found
+                INTO part
+                FROM permission_combined_members{suffix}(
+                    st, m, nodes[i], objects[i], s_type, s_relation, truth, given, known) f;
+                IF part.ins IS NULL THEN RETURN NULL; END IF;
+                IF part.found <> known -> place THEN
+                    known := known || jsonb_build_object(place, part.found);
+                    is_new := true;
+                END IF;
+            END LOOP;
+            EXIT WHEN NOT is_new;
+        END LOOP;
+    END LOOP;
+    RETURN known;
 END $engine$;
 """

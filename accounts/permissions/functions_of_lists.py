@@ -127,46 +127,12 @@ BEGIN
 END $engine$;
 """
 
-# What conditions a walk can meet, with the context stored beside each.
-CONDITIONS = """
-CREATE OR REPLACE FUNCTION permission_conditions{suffix}(
-    st bigint, m bigint, start integer, start_object text, key text, given jsonb
-) RETURNS TABLE (condition_key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
-    SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
-    FROM permission_walk{suffix}(st, m, start, start_object, key, NULL, given, -1000, true) w
-    JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind < 4 AND h.condition <> ''
-        AND key = ANY(h.subjects)
-    JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
-        AND t.relation = h.relation AND t.subject_type = h.subject_type
-        AND t.subject_relation = h.subject_relation AND t.condition = h.condition
-$engine$;
-
-CREATE OR REPLACE FUNCTION permission_conditions_back{suffix}(
-    st bigint, m bigint, relevant integer[], s_type text, s_id text, s_relation text, given jsonb
-) RETURNS TABLE (condition_key text, condition text, context jsonb) LANGUAGE sql STABLE {settings} AS $engine$
-    SELECT DISTINCT permission_condition_key(t.condition, t.context), t.condition, t.context
-    FROM accounts_permissionhop h
-    JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id IN (s_id, '*')
-        AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
-        AND t.relation = h.relation AND t.condition = h.condition
-    WHERE h.model_id = m AND h.node = ANY(relevant) AND h.kind < 2 AND h.condition <> ''
-        AND h.subject_type = s_type AND h.subject_relation = s_relation
-    UNION
-    SELECT permission_condition_key(t.condition, t.context), t.condition, t.context
-    FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, NULL, given, NULL, NULL) w
-    JOIN accounts_permissionhop h ON h.model_id = m AND h.target = w.node AND h.kind IN (2, 3) AND h.condition <> ''
-        AND h.node = ANY(relevant)
-    JOIN {tuples} t ON t.store_id = st AND t.subject_type = h.subject_type AND t.subject_id = w.object
-        AND t.subject_relation = h.subject_relation AND t.object_type = h.object_type
-        AND t.relation = h.relation AND t.condition = h.condition
-$engine$;
-"""
-
 # Objects by sets: those of a node are found from the subject back, those of an `and` or `but not` by combining what
-# its operands found. It is for models in which no operator leads back to itself.
+# its operands found. Operators that lead back to themselves are among `known`, with the objects found so far.
 LAYER = """
 CREATE OR REPLACE FUNCTION permission_layer{suffix}(
-    st bigint, m bigint, start integer, s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+    st bigint, m bigint, start integer, s_type text, s_id text, s_relation text, truth jsonb, given jsonb,
+    known jsonb
 ) RETURNS SETOF text LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     near integer[];
@@ -180,7 +146,11 @@ BEGIN
         SELECT h.target, array_agg(h.node) AS nodes FROM accounts_permissionhop h
         WHERE h.model_id = m AND h.node = ANY(near) AND h.kind = 4 GROUP BY h.target
     LOOP
-        found := permission_combined{suffix}(st, m, one.target, s_type, s_id, s_relation, truth, given);
+        IF known ? one.target::text THEN
+            found := ARRAY(SELECT jsonb_array_elements_text(known -> one.target::text));
+        ELSE
+            found := permission_combined{suffix}(st, m, one.target, s_type, s_id, s_relation, truth, given, known);
+        END IF;
         FOR i IN 1 .. cardinality(one.nodes) LOOP
             seed_nodes := seed_nodes || array_fill(one.nodes[i], ARRAY[cardinality(found)]);
             seed_objects := seed_objects || found;
@@ -195,7 +165,7 @@ END $engine$;
 
 COMBINED = """
 CREATE OR REPLACE FUNCTION permission_combined{suffix}(
-    st bigint, m bigint, node integer, s_type text, s_id text, s_relation text, truth jsonb, given jsonb
+    st bigint, m bigint, node integer, s_type text, s_id text, s_relation text, truth jsonb, given jsonb, known jsonb
 ) RETURNS text[] LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     sign text;
@@ -207,13 +177,13 @@ BEGIN
     FOR i IN 1 .. cardinality(parts) LOOP
         IF i = 1 THEN
             found := ARRAY(
-                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given));
+                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given, known));
         ELSIF sign = '&' THEN
             found := ARRAY(SELECT unnest(found) INTERSECT
-                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given));
+                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given, known));
         ELSE
             found := ARRAY(SELECT unnest(found) EXCEPT
-                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given));
+                SELECT permission_layer{suffix}(st, m, parts[i], s_type, s_id, s_relation, truth, given, known));
         END IF;
         EXIT WHEN cardinality(found) = 0;
     END LOOP;
@@ -221,21 +191,24 @@ BEGIN
 END $engine$;
 """
 
-# Of several relations at once: each start is answered for, with its node.
+# Of several relations at once: each start is answered for, with its node. By sets where `circles` is given.
 OBJECTS = """
 CREATE OR REPLACE FUNCTION permission_objects{suffix}(
     st bigint, m bigint, starts integer[], relevant integer[], s_type text, s_id text, s_relation text,
-    truth jsonb, given jsonb, is_layered boolean
+    truth jsonb, given jsonb, circles jsonb
 ) RETURNS TABLE (node integer, object text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
     SELECT s.node, found.object, 1
-    FROM unnest(starts) AS s(node)
-    CROSS JOIN LATERAL permission_layer{suffix}(st, m, s.node, s_type, s_id, s_relation, truth, given) AS found(object)
-    WHERE is_layered GROUP BY s.node, found.object
+    FROM permission_known{suffix}(st, m, circles, s_type, s_id, s_relation, truth, given) AS k(known)
+    CROSS JOIN unnest(starts) AS s(node)
+    CROSS JOIN LATERAL permission_layer{suffix}(
+        st, m, s.node, s_type, s_id, s_relation, truth, given, k.known
+    ) AS found(object)
+    WHERE circles IS NOT NULL GROUP BY s.node, found.object
     UNION ALL
     SELECT w.node, w.object, CASE WHEN bool_or(w.is_exact) THEN 1 ELSE permission_check{suffix}(
         st, m, w.node, w.object, s_type, s_id, s_relation, truth, given, 0, true) END
     FROM permission_walk_back{suffix}(st, m, relevant, s_type, s_id, s_relation, truth, given, NULL, NULL) w
-    WHERE NOT is_layered AND w.node = ANY(starts) GROUP BY w.node, w.object
+    WHERE circles IS NULL AND w.node = ANY(starts) GROUP BY w.node, w.object
     ORDER BY 1, 2
 $engine$;
 """
@@ -281,7 +254,7 @@ $engine$;
 MEMBERS = """
 CREATE OR REPLACE FUNCTION permission_members{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb,
-    OUT ins text[], OUT outs text[]
+    known jsonb, OUT ins text[], OUT outs text[]
 ) LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     key text := s_type || CASE s_relation WHEN '' THEN '' ELSE '#' || s_relation END;
@@ -289,6 +262,7 @@ DECLARE
     objects text[];
     one record;
     part record;
+    held jsonb;
 BEGIN
     SELECT array_agg(w.node), array_agg(w.object) INTO nodes, objects
     FROM permission_walk{suffix}(st, m, start, start_object, key, truth, given, 0, false) w;
@@ -317,7 +291,14 @@ BEGIN
         JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 4
             AND key = ANY(h.subjects)
     LOOP
-        part := permission_combined_members{suffix}(st, m, one.target, one.object, s_type, s_relation, truth, given);
+        held := known -> (one.target || ' ' || one.object);
+        IF held IS NULL THEN
+            part := permission_combined_members{suffix}(
+                st, m, one.target, one.object, s_type, s_relation, truth, given, known);
+        ELSE
+            SELECT ARRAY(SELECT jsonb_array_elements_text(held -> 'ins')) AS ins,
+                ARRAY(SELECT jsonb_array_elements_text(held -> 'outs')) AS outs INTO part;
+        END IF;
         IF part.ins IS NULL THEN ins := NULL; RETURN; END IF;
         IF '*' = ANY(part.ins) THEN
             outs := CASE WHEN '*' = ANY(ins)
@@ -332,7 +313,7 @@ END $engine$;
 COMBINED_MEMBERS = """
 CREATE OR REPLACE FUNCTION permission_combined_members{suffix}(
     st bigint, m bigint, node integer, object text, s_type text, s_relation text, truth jsonb, given jsonb,
-    OUT ins text[], OUT outs text[]
+    known jsonb, OUT ins text[], OUT outs text[]
 ) LANGUAGE plpgsql STABLE {settings} AS $engine$
 DECLARE
     sign text;
@@ -344,10 +325,10 @@ BEGIN
     SELECT n.operator, n.operands INTO sign, parts
     FROM accounts_permissionnode n WHERE n.model_id = m AND n.number = node;
     SELECT f.ins, f.outs INTO ins, outs
-    FROM permission_members{suffix}(st, m, parts[1], object, s_type, s_relation, truth, given) f;
+    FROM permission_members{suffix}(st, m, parts[1], object, s_type, s_relation, truth, given, known) f;
     FOR i IN 2 .. cardinality(parts) LOOP
         IF cardinality(ins) = 0 OR ins IS NULL THEN RETURN; END IF;
-        other := permission_members{suffix}(st, m, parts[i], object, s_type, s_relation, truth, given);
+        other := permission_members{suffix}(st, m, parts[i], object, s_type, s_relation, truth, given, known);
         IF other.ins IS NULL THEN ins := NULL; RETURN; END IF;
         is_everybody := '*' = ANY(ins);
         is_other_everybody := '*' = ANY(other.ins);
@@ -376,10 +357,17 @@ END $engine$;
 
 SUBJECTS_BY_SETS = """
 CREATE OR REPLACE FUNCTION permission_subjects_by_sets{suffix}(
-    st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb
+    st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb,
+    circles jsonb
 ) RETURNS TABLE (subject text, answer integer) LANGUAGE sql STABLE {settings} AS $engine$
     WITH found AS MATERIALIZED (
-        SELECT * FROM permission_members{suffix}(st, m, start, start_object, s_type, s_relation, truth, given)
+        SELECT f.*
+        FROM permission_known_members{suffix}(
+            st, m, circles, start, start_object, s_type, s_relation, truth, given
+        ) AS k(known)
+        LEFT JOIN LATERAL permission_members{suffix}(
+            st, m, start, start_object, s_type, s_relation, truth, given, k.known
+        ) f ON k.known IS NOT NULL
     )
     SELECT unnest(found.ins), 1 FROM found
     UNION ALL

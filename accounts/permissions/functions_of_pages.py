@@ -190,7 +190,7 @@ END $engine$;
 PAGE_OF_SUBJECTS = """
 CREATE OR REPLACE FUNCTION permission_page_of_subjects{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb,
-    after text, wanted integer, has_operators boolean, is_layered boolean
+    after text, wanted integer, has_operators boolean, circles jsonb
 ) RETURNS TABLE (subject text, answer integer) LANGUAGE plpgsql STABLE {settings} AS $engine$
 #variable_conflict use_column
 DECLARE
@@ -204,10 +204,10 @@ BEGIN
     IF has_operators THEN
         RETURN QUERY SELECT f.subject, f.answer FROM (
             SELECT * FROM permission_subjects_by_sets{suffix}(
-                st, m, start, start_object, s_type, s_relation, truth, given) WHERE is_layered
+                st, m, start, start_object, s_type, s_relation, truth, given, circles) WHERE circles IS NOT NULL
             UNION ALL
             SELECT * FROM permission_subjects{suffix}(
-                st, m, start, start_object, s_type, s_relation, truth, given) WHERE NOT is_layered
+                st, m, start, start_object, s_type, s_relation, truth, given) WHERE circles IS NULL
         ) f WHERE f.answer NOT IN (0, 2) AND (f.subject > after OR f.subject IS NULL)
         ORDER BY f.subject NULLS FIRST LIMIT wanted;
         RETURN;

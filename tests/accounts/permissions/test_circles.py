@@ -71,6 +71,67 @@ def test_wins_what_can_be_won_and_a_draw_is_neither(moves: dict[int, set[int]]) 
         transaction.set_rollback(True)
 
 
+TREE = parse("""model
+  schema 1.1
+
+type user
+
+type group
+  relations
+    define member: [user, group#member] but not barred
+    define barred: [user]
+
+type folder
+  relations
+    define parent: [folder]
+    define blocked: [user, group#member]
+    define viewer: ([user, user:*, group#member] or viewer from parent) but not blocked
+    define editor: viewer and (writer or editor from parent)
+    define writer: [user]
+""")
+names = st.sampled_from(["ann", "bob", "cay"])
+folders = st.sampled_from(["1", "2", "3", "4"])
+groups = st.sampled_from(["a", "b"])
+rows = st.one_of(
+    st.builds(Tuple, st.builds(Object, st.just("folder"), folders), relation, subject)
+    for relation, subject in [
+        (st.sampled_from(["blocked", "viewer", "writer"]), st.builds(Subject, st.just("user"), names)),
+        (st.just("viewer"), st.just(Subject("user", "*"))),
+        (st.sampled_from(["blocked", "viewer"]), st.builds(Subject, st.just("group"), groups, st.just("member"))),
+        (st.just("parent"), st.builds(Subject, st.just("folder"), folders)),
+    ]
+) | st.builds(
+    Tuple,
+    st.builds(Object, st.just("group"), groups),
+    st.sampled_from(["member", "barred"]),
+    st.builds(Subject, st.just("user"), names),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(rows, max_size=20))
+def test_lists_what_it_checks_where_folders_inherit_with_exceptions(written: list[Tuple]) -> None:
+    users = [f"user:{name}" for name in ("ann", "bob", "cay", "somebody")]
+    with transaction.atomic():
+        engine = save_model(PermissionStore.objects.create(name=f"tree {new_id()}"), TREE)
+        assert engine.program.circles([engine.program.relations["folder", "editor"]])
+        engine.write(list({one.key: one for one in written}.values()))
+        for relation in ("viewer", "editor"):
+            asked = [(user, relation, f"folder:{number}") for user in users for number in "1234"]
+            allowed = {one for one, answer in zip(asked, engine.check_many(asked), strict=True) if answer is True}
+            for user in users:
+                found = [target for who, _, target in asked if who == user and (who, relation, target) in allowed]
+                assert engine.list_objects(user, relation, "folder") == found
+            for number in "1234":
+                target = f"folder:{number}"
+                listed = set(engine.list_users(target, relation, "user"))
+                holders = {user for user in users if (user, relation, target) in allowed}
+                assert listed - {"user:*"} <= holders
+                assert holders <= listed or "user:*" in listed
+                assert ("user:somebody" in holders) == ("user:*" in listed)
+        transaction.set_rollback(True)
+
+
 def test_comes_to_an_end_where_everything_leads_to_everything() -> None:
     crowd = range(30)
     engine = game({place: set(crowd) - {place} for place in crowd})

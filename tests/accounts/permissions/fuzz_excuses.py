@@ -9,6 +9,8 @@ reasons (version 1.22.1; its server and its command line answer alike):
   between the operands of `and` and `but not` (hasEntrypoints in typesystem.go clones the outer map only).
 * Its list says otherwise than its own checks of all that could be listed, and ours agrees with its checks: asked for
   `group#member` it names `group:1` too, and it leaves out who comes from behind a circle.
+* Its check says otherwise than both of its lists, which say as we: with `member: [user, group#member, group#robots]`
+  and no users among robots it follows the tuple of `group:1#robots` as if it were one of `group:1#member`.
 * Both lists have `user:*`, one also names people of whom its check says yes. Ours does where an operator leads back to
   itself: we check whoever might be listed, and everybody counts. Its does where somebody is left out of what `but not`
   takes away: `[user:*] but not (banned but not pardoned)` names the pardoned beside everybody.
@@ -30,7 +32,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from accounts.permissions.language import to_dsl
-from accounts.permissions.tuples import Object, Tuple
+from accounts.permissions.tuples import Object, Subject, Tuple
 from tests.accounts.permissions import fuzz_cases, oracle
 from tests.accounts.permissions.fuzz_answers import ERROR, NO_END, Answer, OpenFGAFailed, theirs
 from tests.accounts.permissions.fuzz_cases import Case, Query
@@ -59,7 +61,10 @@ def _excuse(case: Case, query: Query, got: Answer, expected: Answer) -> str:
         return "OpenFGA fails for a parameter on which nothing hangs"
     if got == ERROR and _takes_for_false(case, query):
         return "OpenFGA takes what has no value for false beside a tuple that has one"
-    if query.ask != "check":
+    if query.ask == "check":
+        if _check_contradicts_lists(case, query, got):
+            return "OpenFGA's check contradicts its lists, which say as we"
+    else:
         if _list_contradicts_check(case, query, got):
             return f"OpenFGA's {query.ask} contradicts its check, which says as we"
         if _names_beside_everybody(case, query, got, expected):
@@ -169,6 +174,21 @@ def _list_contradicts_check(case: Case, query: Query, got: Answer) -> bool:
     asked = tuple(Query("check", *_as_check(query, name), query.context) for name in names)
     checked = theirs([replace(case, queries=asked * 3)])[0]
     return all(answer is (name in got) for name, answer in zip(names * 3, checked, strict=True))
+
+
+def _check_contradicts_lists(case: Case, query: Query, got: Answer) -> bool:
+    """Whether the object stands in OpenFGA's list of objects, and the subject in its list of users, if we say yes, and
+    in neither if we say no; with every value of what the request left out."""
+    subject, of_type = Subject.parse(query.subject), Object.parse(query.target).type
+    users = f"{subject.type}#{subject.relation}".rstrip("#")
+    contexts = _complete_contexts(query)
+    objects = [Query("list_objects", query.subject, query.relation, of_type, context) for context in contexts]
+    subjects = [Query("list_users", users, query.relation, query.target, context) for context in contexts]
+    found = theirs([replace(case, queries=(*objects, *subjects))])[0]
+    places = [query.target] * len(objects) + [query.subject] * len(subjects)
+    return all(
+        isinstance(listed, tuple) and (place in listed) is got for place, listed in zip(places, found, strict=True)
+    )
 
 
 def _names_beside_everybody(case: Case, query: Query, got: Answer, expected: Answer) -> bool:

@@ -138,9 +138,11 @@ class Answer:
         return f"{dict(self.reply.headers)} {self.reply.content.decode()}"
 
     def shows(self, marks: frozenset[str]) -> list[str]:
-        """Return those of `marks` that the reply tells and the question did not."""
+        """Return those of `marks` that the reply tells and the question did not: as words of their own, since for a
+        second now and then every new id has `acme` in it."""
         text = self.text
-        return sorted(mark for mark in marks if mark in text and mark not in self.asked)
+        found = (mark for mark in marks if mark in text and mark not in self.asked)
+        return sorted(mark for mark in found if re.search(rf"(?<![0-9A-Za-z]){re.escape(mark)}(?![0-9A-Za-z])", text))
 
 
 def ask(client: Api, operation: Operation, those: Ids, query: str | None = None, body: Any = None) -> Answer:

@@ -124,13 +124,13 @@ def test_asks_indexes(desk: Client):
 def test_gives_up_in_time_and_says_so(find, monkeypatch):
     def slow(term: str, limit: int) -> list[palette.Finding]:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(5)")
+            cursor.execute("SELECT pg_sleep(30)")
         return []
 
     monkeypatch.setitem(palette._finders, "Slow things", palette.Finder("Slow things", "bolt", slow, order=0))
     start = time.monotonic()
     answer = find("hope")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 15
     assert answer["is_complete"] is False
 
 

@@ -202,10 +202,10 @@ def test_says_503_when_it_stays_down_and_leaves_it_alone_after_a_while(google: G
 
 def test_gives_a_slow_provider_up(google: Gemini, settings: Any) -> None:
     settings.AI_TIMEOUT = 1
-    google.answers(Reply(body=piece(ANSWER, "STOP", usage()), seconds=3))
+    google.answers(Reply(body=piece(ANSWER, "STOP", usage()), seconds=8))
     started = time.monotonic()
     assert refused(AnswerLate).status == 503
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 6
     assert len(google.asked) == 1
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from hypothesis import HealthCheck, given, settings
@@ -142,7 +140,8 @@ def test_posts_the_same_thing_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_commits_ten_thousand_legs_quickly() -> None:
+def test_asks_for_the_legs_of_an_entry_by_their_index() -> None:
+    """Without it ten thousand legs take 3.4 s to commit instead of 0.2."""
     entity = factories.entity()
     account = LedgerAccount.objects.create(billing_entity=entity, code="revenue", currency="USD")
     with transaction.atomic():
@@ -161,8 +160,19 @@ def test_commits_ten_thousand_legs_quickly() -> None:
             for entry in entries
             for minor in (7, -7)
         )
-        started = time.perf_counter()
-    assert time.perf_counter() - started < 2  # 0.2 s on an idle machine; 3.4 s without the index
+        before = rows_read_without_index()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        assert rows_read_without_index() - before < 100_000  # fifty million without the index
+
+
+def rows_read_without_index() -> int:
+    """Return how many legs this transaction has read by reading the whole table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = %s", [LedgerLeg._meta.db_table]
+        )
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)

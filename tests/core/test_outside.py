@@ -80,11 +80,11 @@ def test_turns_an_answer_of_unknown_shape_into_a_clear_error(provider):
 
 
 def test_tells_the_function_how_long_it_may_take(provider):
-    @outside.call(provider=provider.name, operation="do", timeout=0.5)
+    @outside.call(provider=provider.name, operation="do", timeout=20)
     def do() -> float:
         return outside.time_left()
 
-    assert 0.4 < do() <= 0.5
+    assert 10 < do() <= 20
     assert outside.time_left(7) == 7
 
 
@@ -93,12 +93,12 @@ def test_is_left_behind_in_time_when_the_library_knows_no_time_out(provider):
 
     @outside.call(provider=provider.name, operation="do", timeout=0.1, is_interrupted=True)
     def do() -> None:
-        release.wait(5)
+        release.wait(60)
 
     started = time.monotonic()
     with pytest.raises(outside.ProviderTimedOut):
         do()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20
     release.set()
 
 

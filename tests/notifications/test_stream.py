@@ -87,7 +87,7 @@ def test_tells_what_is_new_as_the_api_shows_it(reading: Any, api: Any, owner: Us
     began = time.monotonic()
     told = tell(owner, "An invoice is due")
     (message,) = stream.take(1)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5, "a poll alone comes after five seconds"
     assert (message.id, message.event) == ("1", "notification")
     assert message.data == api(owner).get(f"/api/v1/notifications/{told.public_id}").json()
 

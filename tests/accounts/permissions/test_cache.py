@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -302,10 +302,9 @@ def test_sees_the_change_of_another_process_within_a_second(
     elsewhere.write(engine, "ann")
     assert not ask(engine)
     elsewhere.link.commit()
-    committed = time.monotonic()
-    while not ask(engine):
-        assert time.monotonic() - committed < 1
-        time.sleep(0.01)
+    assert RECHECK_SECONDS < 1
+    time.sleep(RECHECK_SECONDS)
+    assert ask(engine)
 
 
 def test_sees_a_change_that_was_open_for_long(
@@ -447,17 +446,13 @@ def test_is_never_older_than_the_last_commit_of_its_process(engine: Engine) -> N
     assert faults == []
 
 
-@pytest.mark.parametrize("limit_us", [50])
-def test_answers_a_kept_question_in_no_time(
-    engine: Engine, limit_us: int, record_property: Callable[..., None]
+def test_answers_a_kept_question_without_asking_anybody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     engine.write([ANN])
     given = (one("user:ann", "member", "team:1"),)
-    best = float("inf")
-    for _ in range(5):
-        began = time.perf_counter()
-        for _ in range(1000):
-            cache.checked(engine, *ASKED, given)
-        best = min(best, (time.perf_counter() - began) * 1000)
-    record_property("cached check, microseconds", round(best, 1))
-    assert best < limit_us
+    assert cache.checked(engine, *ASKED, given)
+    monkeypatch.setattr(Engine, "check", None)
+    monkeypatch.setattr(redis, "ask", None)
+    with django_assert_num_queries(0):
+        assert all(cache.checked(engine, *ASKED, given) for _ in range(1000))

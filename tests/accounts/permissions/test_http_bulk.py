@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -236,11 +234,6 @@ def test_lets_a_grant_and_a_revocation_at_once_end_in_one_of_the_two_orders(owne
     assert Membership.objects.filter(organization=organization).count() in (1, 21)
 
 
-def test_takes_as_long_as_five_hundred_people_need(
-    api: Any, owner: Any, organization: Any, record_property: Callable[[str, object], None]
-) -> None:
-    crowd, client = people(500), api(owner)
-    started = perf_counter()
-    reply = bulk(client, organization, "grant", crowd, role="viewer")
-    record_property("500 people granted a role in one request, seconds", round(perf_counter() - started, 2))
-    assert set(results(reply)) == {"created"}
+def test_takes_five_hundred_people_in_one_request(api: Any, owner: Any, organization: Any) -> None:
+    reply = bulk(api(owner), organization, "grant", people(500), role="viewer")
+    assert results(reply) == ["created"] * 500

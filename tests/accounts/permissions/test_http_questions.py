@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -202,24 +200,15 @@ def test_lets_in_nobody_without_a_token(api: Any, product: Engine) -> None:
     assert [api().post(path, {}).status_code for path in (CHECK, BATCH)] == [401, 401]
 
 
-# how fast
-
-
-def test_answers_a_thousand_checks_in_one_request_in_as_many_queries_as_one(
-    client: Any, product: Engine, record_property: Callable[[str, object], None]
-) -> None:
+def test_answers_a_thousand_checks_in_one_request_in_as_many_queries_as_one(client: Any, product: Engine) -> None:
     store(product, *(key(f"user:{number}", object=f"document:{number}") for number in range(0, 1000, 2)))
 
-    def cost(number: int) -> tuple[int, float]:
+    def cost(number: int) -> int:
         checks = [key(f"user:{each}", object=f"document:{each}") for each in range(number)]
-        started = perf_counter()
         with CaptureQueriesContext(connection) as queries:
             reply = client.post(BATCH, {"checks": checks})
-        took = perf_counter() - started
         assert [one["allowed"] for one in reply.json()["results"]] == [each % 2 == 0 for each in range(number)]
-        return len(queries), took
+        return len(queries)
 
     cost(1)
-    (few, _), (many, took) = cost(5), cost(1000)
-    record_property("1,000 checks in one request, seconds", round(took, 2))
-    assert few == many
+    assert cost(5) == cost(1000)

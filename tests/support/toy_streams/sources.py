@@ -9,6 +9,7 @@ from django.db import connection
 
 from core.errors import Forbidden, RuleBroken
 from core.streams import Message, Reader, in_thread, stream, woken
+from tests.support.toy_streams import EVERY_SECONDS
 
 
 def refuse_the_impolite(reader: Reader) -> None:
@@ -52,9 +53,9 @@ async def crash(reader: Reader) -> AsyncIterator[Message]:
 
 @stream("tests.rung")
 async def rung(reader: Reader) -> AsyncIterator[Message]:
-    """Say something at each wake-up, and each second."""
+    """Say something at each wake-up, and each `EVERY_SECONDS`."""
     number = 0
-    async for _ in woken("tests.bell", every=1.0):
+    async for _ in woken("tests.bell", every=EVERY_SECONDS):
         number += 1
         yield Message(data={"number": number, "backend": await in_thread(_backend)})
 

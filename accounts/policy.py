@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import cache
+from itertools import chain
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import Session, User
 from accounts.permissions import asking
-from accounts.permissions.language.model import Computed, FromTupleset, leaves
+from accounts.permissions.language.model import Computed, FromTupleset, Pair, leaves
 from accounts.permissions.product import (
     COMPANY,
     ORGANIZATION,
@@ -82,16 +83,13 @@ class RelationPolicy:
         path = getattr(queryset.model, "organization_path", None)
         if path is None:
             return _own_rows(actor, queryset)
-        seeing = _seeing(ORGANIZATION, queryset.model)
-        places = _ids(asking.list_objects(subject, seeing, ORGANIZATION))
+        seeing, viewing = (ORGANIZATION, _seeing(ORGANIZATION, queryset.model)), _viewing(type_of(queryset.model))
+        found = asking.objects_by_relation(subject, [seeing, *viewing])
+        places, shared = _ids(found[seeing]), _ids(one for pair in viewing for one in found[pair])
         is_bounded = path != "id" and actor.organization_id is None  # a key belongs to one organisation anyway
         chosen = context.current().organization_id if is_bounded else None
         rows = _in(path, places if chosen is None else places & {chosen})
-        if _is_known(type_of(queryset.model), _VIEWER) and path != "id":
-            shared = _ids(asking.list_objects(subject, _VIEWER, type_of(queryset.model)))
-            if shared:
-                rows |= Q(pk__in=shared)
-        return queryset.filter(rows)
+        return queryset.filter(rows | Q(pk__in=shared) if shared else rows)
 
     def related(self, actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]:
         """A relation to a row comes from tuples of the row, or `from organization`: from the organisation to which the
@@ -103,35 +101,39 @@ class RelationPolicy:
         if subject is None:
             return queryset.none()
         inherited = sorted(
-            leaf.relation
+            (ORGANIZATION, leaf.relation)
             for leaf in leaves(definition.rewrite)
             if isinstance(leaf, FromTupleset) and leaf.tupleset == ORGANIZATION
         )
-        if actor.is_staff and any(_staff_may(actor, subject, one) for one in inherited):
+        if actor.is_staff and any(_staff_may(actor, subject, one) for _, one in inherited):
             return queryset
-        rows = Q(pk__in=_ids(asking.list_objects(subject, relation, kind)))
         path = getattr(queryset.model, "organization_path", None)
-        if inherited and path is not None:
-            found = asking.objects_by_relation(subject, inherited, ORGANIZATION)
-            rows |= _in(path, _ids(one for objects in found.values() for one in objects))
+        found = asking.objects_by_relation(subject, [(kind, relation), *inherited])
+        rows = Q(pk__in=_ids(found[kind, relation]))
+        if path is not None:
+            rows |= _in(path, _ids(one for pair in inherited for one in found[pair]))
         return queryset.filter(rows)
 
     def reach(self, actor: Actor, permissions: Collection[Permission]) -> dict[str, Reach]:
-        """Like `visible`, a key reaches the kinds of things on which it has any scope; a chosen organisation bounds."""
+        """Like `visible`: a key reaches the kinds of things on which it has any scope; a chosen organisation bounds;
+        what was shared is reached wherever it belongs."""
         subject = subject_of(actor)
         if subject is None:
             return dict.fromkeys((each.name for each in permissions), NOTHING)
         if actor.is_staff:
             held = _held_by_staff(actor, subject, [each.name for each in permissions])
             return {each.name: EVERYTHING if each.name in held else NOTHING for each in permissions}
-        asked = {each.name: _reaching(actor, each.name) for each in permissions}
-        known = {relation for relation in asked.values() if _is_known(ORGANIZATION, relation)}
-        found = asking.objects_by_relation(subject, sorted(known), ORGANIZATION)
+        holding = {each.name: (ORGANIZATION, _reaching(actor, each.name)) for each in permissions}
+        viewing = {each.name: _viewing(_viewed(each.name)) for each in permissions}
+        asked = {pair for pair in (*holding.values(), *chain(*viewing.values())) if _is_known(*pair)}
+        found = {pair: _ids(objects) for pair, objects in asking.objects_by_relation(subject, sorted(asked)).items()}
         chosen = context.current().organization_id
-        places = {relation: _ids(objects) for relation, objects in found.items()}
         return {
-            name: Reach(frozenset(place for place in places.get(relation, ()) if chosen in (None, place)))
-            for name, relation in asked.items()
+            name: Reach(
+                frozenset(place for place in found.get(pair, ()) if chosen in (None, place)),
+                frozenset(chain.from_iterable(found[one] for one in viewing[name])),
+            )
+            for name, pair in holding.items()
         }
 
     def holders(self, permission: Permission) -> Holders:
@@ -241,8 +243,18 @@ def _is_for_keys(permission: str) -> bool:
 
 
 def _is_shared(subject: str, obj: Model) -> bool:
-    kind = type_of(type(obj))
-    return kind != ORGANIZATION and _is_known(kind, _VIEWER) and asking.check(subject, _VIEWER, object_of(obj))
+    return any(asking.check(subject, relation, object_of(obj)) for _, relation in _viewing(type_of(type(obj))))
+
+
+def _viewing(kind: str) -> list[Pair]:
+    """The relation by which things of a kind are seen one by one: none, unless they can be shared."""
+    return [(kind, _VIEWER)] if kind != ORGANIZATION and _is_known(kind, _VIEWER) else []
+
+
+def _viewed(permission: str) -> str:
+    """The kind of thing that a permission lets somebody view; empty when it is about something else."""
+    noun, _, verb = permission.rpartition(".")
+    return noun.rpartition(".")[2] if verb == "view" else ""
 
 
 def _in(path: str, places: set[UUID]) -> Q:

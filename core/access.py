@@ -50,9 +50,11 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where an actor holds a permission: in these organisations, or everywhere (None), also where there is none."""
+    """Where an actor holds a permission: in these organisations, or everywhere (None), also where there is none; and on
+    these `rows`, which were shared with them, wherever they belong."""
 
     organizations: frozenset[UUID] | None
+    rows: frozenset[UUID] = frozenset()
 
     @property
     def is_everything(self) -> bool:
@@ -127,8 +129,8 @@ def sees(actor: Actor, obj: Model) -> bool:
 
 
 def related(actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]:
-    """Return of `queryset` the rows to which `actor` has `relation` (`viewer`), as the permission model says it. Two
-    queries at most, however many rows there are. Raises `LookupError` for rows of which the model has no such
+    """Return of `queryset` the rows to which `actor` has `relation` (`viewer`), as the permission model says it: two
+    queries at most, a page of them among these. Raises `LookupError` for rows of which the model has no such
     relation."""
     return queryset if actor.is_system else policy().related(actor, queryset, relation)
 

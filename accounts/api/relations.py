@@ -37,7 +37,7 @@ class HasRelation(BasePermission):
 
 
 class RelatedRows(BaseFilterBackend):
-    """Of a list the rows to which whoever asks has `view.relation`: two queries at most."""
+    """Of a list the rows to which whoever asks has `view.relation`: two queries at most, the list among them."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         return access.related(_actor(request), queryset, _relation(view))

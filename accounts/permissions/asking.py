@@ -18,6 +18,7 @@ from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Refused
 from accounts.permissions.known import given_about
+from accounts.permissions.language.model import Pair
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE
 from accounts.permissions.providers.local import kept
@@ -93,9 +94,10 @@ def list_objects(
     return cache.objects(engine(), subject, relation, of_type, given, context)
 
 
-def objects_by_relation(subject: str, relations: Collection[str], of_type: str) -> dict[str, tuple[str, ...]]:
-    """Return, for each of several relations, every object of a type to which `subject` has it."""
-    return cache.objects_by_relation(engine(), subject, relations, of_type)
+def objects_by_relation(subject: str, relations: Collection[Pair]) -> dict[Pair, tuple[str, ...]]:
+    """Return, for each of several relations, of whatever types, every object to which `subject` has it: one query at
+    most, two where conditions can be met."""
+    return cache.objects_by_relation(engine(), subject, relations)
 
 
 def list_users(

@@ -24,6 +24,7 @@ from django.conf import settings
 from accounts.permissions import revision
 from accounts.permissions.engine import Engine, Given
 from accounts.permissions.faults import Refused
+from accounts.permissions.language.model import Pair
 from accounts.permissions.tuples import Tuple
 from core.telemetry import metrics
 
@@ -117,30 +118,30 @@ def objects(
     engine: Engine, subject: str, relation: str, of_type: str, given: Given = (), context: Mapping[str, Any] = {}
 ) -> tuple[str, ...]:
     """Return what `engine.list_objects` returns, or returned while nothing has changed. Raises what it raises."""
-    return objects_by_relation(engine, subject, [relation], of_type, given, context)[relation]
+    pair = (of_type, relation)
+    return objects_by_relation(engine, subject, [pair], given, context)[pair]
 
 
 def objects_by_relation(
     engine: Engine,
     subject: str,
-    relations: Collection[str],
-    of_type: str,
+    relations: Collection[Pair],
     given: Given = (),
     context: Mapping[str, Any] = {},
-) -> dict[str, tuple[str, ...]]:
-    """Return the objects of a type by relation; only what is not kept is asked. Raises what `list_objects` raises."""
-    brought, names = tuple(given), list(dict.fromkeys(relations))
+) -> dict[Pair, tuple[str, ...]]:
+    """Return the objects by type and relation; only what is not kept is asked. Raises what `list_objects` raises."""
+    brought, pairs = tuple(given), list(dict.fromkeys(relations))
     keys: list[_Key | None] = []
-    for relation in names:
+    for of_type, relation in pairs:
         place = _place(engine, relation, of_type, brought, context)
         keys.append((*place, "list", subject, relation, of_type) if place is not None else None)
 
     def ask(missing: Sequence[int]) -> list[tuple[str, ...]]:
-        asked = [names[index] for index in missing]
-        found = engine.objects_by_relation(subject, asked, of_type, brought, context)
-        return [tuple(found[relation]) for relation in asked]
+        asked = [pairs[index] for index in missing]
+        found = engine.objects_by_relation(subject, asked, brought, context)
+        return [tuple(found[pair]) for pair in asked]
 
-    return dict(zip(names, _many(keys, ask), strict=True))
+    return dict(zip(pairs, _many(keys, ask), strict=True))
 
 
 def _many(keys: Sequence[_Key | None], ask: Callable[[Sequence[int]], Sequence[Any]]) -> list[Any]:

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from django.db import connection
 
-from accounts.permissions.dependents import Edge, Pair, affected, changed_pairs, edges, read_by
+from accounts.permissions.dependents import Edge, affected, changed_pairs, edges, read_by
 from accounts.permissions.engine import Engine
 from accounts.permissions.exploring import Goal
 from accounts.permissions.faults import Refused
-from accounts.permissions.language.model import Model
+from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.proposing import proposed
 from accounts.permissions.tuples import Subject, Tuple
@@ -194,13 +194,13 @@ class _Comparing:
                 self._note(had, has)
 
     def _objects(self, engine: Engine, subject: Subject, relations: Sequence[str], object_type: str) -> set[Grant]:
-        known = [name for name in relations if engine.model.relation(object_type, name)]
+        known = [(object_type, name) for name in relations if engine.model.relation(object_type, name)]
         try:
-            found = engine.objects_by_relation(str(subject), known, object_type, context=self.context) if known else {}
+            found = engine.objects_by_relation(str(subject), known, context=self.context) if known else {}
         except Refused as refused:
             self.cut[f"{subject} and {object_type}: {refused}"] = None
             return set()
-        return {Grant(one, name, str(subject)) for name, objects in found.items() for one in objects}
+        return {Grant(one, name, str(subject)) for (_, name), objects in found.items() for one in objects}
 
     # what it concerns
 

@@ -20,6 +20,7 @@ from accounts.permissions.language.model import (
     FromTupleset,
     Intersection,
     Model,
+    Pair,
     Relation,
     Rewrite,
     This,
@@ -72,7 +73,7 @@ class Program:
 
     nodes: list[Node] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
-    relations: dict[tuple[str, str], int] = field(default_factory=dict)
+    relations: dict[Pair, int] = field(default_factory=dict)
     reached: dict[int, frozenset[int]] = field(default_factory=dict)
     regions: dict[int, frozenset[int]] = field(default_factory=dict)
     subjects: dict[int, frozenset[str]] = field(default_factory=dict)

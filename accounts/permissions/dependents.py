@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from accounts.permissions.language.model import Computed, FromTupleset, Model, Relation, This, leaves
+from accounts.permissions.language.model import Computed, FromTupleset, Model, Pair, Relation, This, leaves
 from accounts.permissions.tuples import Tuple
-
-Pair: TypeAlias = tuple[str, str]  # a type and its relation
 
 
 class Edge(NamedTuple):

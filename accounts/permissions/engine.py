@@ -22,7 +22,7 @@ from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
-from accounts.permissions.language.model import Model, Relation
+from accounts.permissions.language.model import Model, Pair, Relation
 from accounts.permissions.models import (
     PermissionModel,
     PermissionStore,
@@ -153,22 +153,23 @@ class Engine:
     ) -> list[str]:
         """Return every object of a type to which `subject` has `relation`, in the order of their ids: all of them,
         whatever their number. Raises Refused as `check` does, 2021 and 2022 for what is not in the model."""
-        return self.objects_by_relation(subject, [relation], of_type, given, context)[relation]
+        pair = (of_type, relation)
+        return self.objects_by_relation(subject, [pair], given, context)[pair]
 
     def objects_by_relation(
         self,
         subject: str,
-        relations: Iterable[str],
-        of_type: str,
+        relations: Iterable[Pair],
         given: Given = (),
         context: Mapping[str, Any] = {},
-    ) -> dict[str, list[str]]:
-        """Answer `list_objects` for several relations in one round trip, two where conditions can be met."""
+    ) -> dict[Pair, list[str]]:
+        """Answer `list_objects` for several relations, of whatever types, in one round trip, two where conditions can
+        be met."""
         asker = self._asker(subject)
-        nodes = {one: self._node(of_type, one, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND) for one in relations}
+        nodes = {one: self._node(*one, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND) for one in relations}
         question = self._question(given, context)
-        answers: dict[str, list[str]] = {relation: [] for relation in nodes}
-        asked = {node: relation for relation, node in nodes.items() if self._can_have(node, asker)}
+        answers: dict[Pair, list[str]] = {pair: [] for pair in nodes}
+        asked = {node: pair for pair, node in nodes.items() if self._can_have(node, asker)}
         if not asked:
             return answers
         truth = self._truth_back(question, asked, asker)
@@ -176,7 +177,7 @@ class Engine:
         values = [sorted(asked), sorted(self.program.behind(asked)), asker.type, asker.id, asker.relation]
         for node, object_id, answer in self._rows(question, "permission_objects", values, truth, circles):
             if _yes_or_no(answer):
-                answers[asked[node]].append(f"{of_type}:{object_id}")
+                answers[asked[node]].append(f"{asked[node][0]}:{object_id}")
         return answers
 
     def page_of_objects(

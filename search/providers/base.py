@@ -13,10 +13,12 @@ from search.documents import Document
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Kinds of documents that the asker may find: of these organisations, or all there are (None)."""
+    """Kinds of documents that the asker may find: of these organisations, or all there are (None); and these
+    `documents`, wherever they belong."""
 
     types: frozenset[str]
     organizations: frozenset[UUID] | None
+    documents: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

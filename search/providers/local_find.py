@@ -272,13 +272,16 @@ def _allowed(scope: Scope) -> tuple[str, list[Any]]:
         if grant.organizations is None:
             parts.append("document.type = ANY(%s)")
             parameters.append(sorted(grant.types))
-        else:
+        elif grant.organizations:
             parts.append("(document.type = ANY(%s) AND document.organization_id = ANY(%s::uuid[]))")
             parameters += [sorted(grant.types), sorted(grant.organizations)]
+        if grant.documents:
+            parts.append("(document.type = ANY(%s) AND document.object_id = ANY(%s::uuid[]))")
+            parameters += [sorted(grant.types), sorted(grant.documents)]
     if scope.public_types:
         parts.append("(document.is_public AND document.type = ANY(%s))")
         parameters.append(sorted(scope.public_types))
-    return f"({' OR '.join(parts)})", parameters
+    return f"({' OR '.join(parts) or 'false'})", parameters
 
 
 def _page(query: Query) -> tuple[str, list[Any]]:

@@ -25,6 +25,6 @@ def scope_of(actor: Actor, types: Iterable[str] | None = None) -> Scope:
         reach = reaches[kind.permission]
         if reach != access.NOTHING:
             by_reach.setdefault(reach, set()).add(kind.name)
-    grants = tuple(Grant(frozenset(names), reach.organizations) for reach, names in by_reach.items())
+    grants = tuple(Grant(frozenset(names), reach.organizations, reach.rows) for reach, names in by_reach.items())
     public = frozenset() if actor.is_anonymous else frozenset(kind.name for kind in kinds)
     return Scope(grants, public)

@@ -13,6 +13,7 @@ from core import access, context
 from core.access import Role, allows, require, visible
 from core.actor import ANONYMOUS, SYSTEM, Actor
 from core.errors import Forbidden, NotFound
+from core.ids import new_id
 from tests.billing import factories
 from tests.cast import key_actor, new_person
 
@@ -118,8 +119,9 @@ def test_asks_postgresql_once_for_each_question(owner, organization, django_asse
     asking.engine()
     with django_assert_num_queries(1):
         assert allows(actor, EDIT, organization)
-    with django_assert_num_queries(2):
-        list(visible(actor, Membership.objects.all()))
+    for model in (Membership, Invoice):  # what can be shared, and what can not
+        with django_assert_num_queries(2):
+            list(visible(actor, model.objects.all()))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -145,12 +147,12 @@ def test_finds_rows_by_a_relation_to_them(owner, team_mate, stranger, staff, org
         Invoice.objects.visible_to(actor_of_user(owner), "owner")
 
 
-def test_takes_two_queries_and_the_page_however_many_rows(owner, organization, django_assert_max_num_queries):
+def test_takes_one_query_and_the_page_however_many_rows(owner, organization, django_assert_max_num_queries):
     customer = factories.customer(organization=organization)
     for _ in range(5):
         factories.invoice(customer)
     asking.engine()
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(2):
         assert len(Invoice.objects.visible_to(actor_of_user(owner), "viewer")) == 5
 
 
@@ -169,6 +171,19 @@ def test_reaches_the_organisations_whose_role_holds_the_permission(organization,
     with context.changed(organization_id=other_organization.pk):
         assert reached(actor, VIEW) == {other_organization.pk}
         assert reached(actor, EDIT) == frozenset()
+
+
+def test_reaches_what_was_shared_wherever_it_belongs(owner, stranger, organization):
+    mine = factories.invoice(factories.customer(organization=organization))
+    asking.grant(f"user:{stranger.pk}", "viewer", f"invoice:{mine.pk}")
+
+    def found(person, permission):
+        return access.reach(actor_of_user(person), [permission])[permission].rows
+
+    assert found(stranger, "billing.invoice.view") == {mine.pk}
+    assert found(stranger, "billing.payment.view") == found(owner, "billing.invoice.view") == frozenset()
+    with context.changed(organization_id=new_id()):
+        assert found(stranger, "billing.invoice.view") == {mine.pk}
 
 
 def test_reaches_everything_as_staff_and_nothing_as_nobody(staff, owner, organization):

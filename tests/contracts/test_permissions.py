@@ -275,11 +275,12 @@ def test_gives_a_list_in_pages(engine: Engine) -> None:
 
 def test_lists_for_several_relations(engine: Engine) -> None:
     engine.write([t("document:1#owner@user:ann"), t("document:2#shared@user:ann"), t("document:2#banned@user:ann")])
-    found = engine.objects_by_relation("user:ann", ["owner", "viewer", "reader"], "document")
-    assert found == {
-        "owner": ["document:1"],
-        "viewer": ["document:1", "document:2"],
-        "reader": ["document:1"],
+    asked = [("document", "owner"), ("document", "viewer"), ("document", "reader"), ("folder", "viewer")]
+    assert engine.objects_by_relation("user:ann", asked) == {
+        ("document", "owner"): ["document:1"],
+        ("document", "viewer"): ["document:1", "document:2"],
+        ("document", "reader"): ["document:1"],
+        ("folder", "viewer"): [],
     }
 
 

@@ -158,6 +158,18 @@ def test_grants_each_kind_for_itself(provider):
     assert set(titles(ask(provider, "red", scope))) == {"Red toy", "Red gadget next door"}
 
 
+def test_finds_single_documents_that_are_granted_wherever_they_belong(provider):
+    shared = a("Red shared", organization_id=THEIRS, facets={"state": "on"})
+    put(provider, shared, a("Red theirs", organization_id=THEIRS), a("Red ours"))
+    alone = ask(provider, "red", Scope((Grant(frozenset({KIND}), frozenset(), frozenset({shared.id})),)))
+    assert titles(alone) == ["Red shared"]
+    assert (alone.total, alone.types, alone.facets) == (1, {KIND: 1}, {"state": {"on": 1}})
+    beside = ask(provider, "red", Scope((Grant(frozenset({KIND}), frozenset({OURS}), frozenset({shared.id})),)))
+    assert set(titles(beside)) == {"Red shared", "Red ours"}
+    other = Scope((Grant(frozenset({OTHER_KIND}), frozenset(), frozenset({shared.id})),))
+    assert ask(provider, "red", other).total == 0
+
+
 # --- pages and counts ---
 
 

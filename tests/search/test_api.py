@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.services import api_keys
+from accounts.actors import actor_of_user
+from accounts.services import api_keys, shares
 from core.actor import SYSTEM
 from core.clock import now
 from search.documents import document_types
@@ -49,6 +50,16 @@ def test_shows_the_address_by_which_it_can_be_read(api, owner, acme):
     client = api(owner)
     for hit in client.get(URL, {"q": "hope"}).json()["data"]:
         assert client.get(hit["url"]).json()["id"] == hit["id"]
+
+
+def test_finds_what_is_shared_until_it_is_taken_back(ask, owner, stranger, acme):
+    (subscription,) = acme.subscriptions.all()
+    one, _ = shares.create(actor=actor_of_user(owner), row=subscription, recipient=stranger)
+    body = ask(stranger, "gracious")
+    assert [hit["id"] for hit in body["data"]] == [subscription.public_id]
+    assert body["facets"]["type"] == [{"value": "subscription", "count": 1}]
+    shares.revoke(actor=actor_of_user(owner), share=one)
+    assert ask(stranger, "gracious")["total"] == 0
 
 
 def test_narrows_by_kind_and_still_counts_the_others(ask, owner, acme):

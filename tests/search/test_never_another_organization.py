@@ -13,6 +13,7 @@ import pytest
 
 from accounts.actors import actor_of_user
 from accounts.models import Organization
+from accounts.permissions import asking
 from accounts.services import memberships, organizations
 from core import context
 from core.access import Role
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.django_db
 PAIRS = 2000
 KINDS = ("customer", "subscription", "invoice", "payment", "product", "organization", "user")
 FOR_MEMBERS = {"customer", "subscription", "invoice", "payment", "organization"}
+FOR_SHARING = {"customer", "subscription", "invoice", "payment"}
 WORDS = [
     "red",
     "blue",
@@ -57,11 +59,12 @@ SCOPES = {
 
 @dataclass
 class Asker:
-    """Somebody, and what they may see, written down by hand: kinds by organisation."""
+    """Somebody, and what they may see, written down by hand: kinds by organisation, and what was shared with them."""
 
     actor: Actor
     is_staff: bool = False
     sees: dict[UUID, set[str]] = field(default_factory=dict)
+    shared: set[UUID] = field(default_factory=set)
 
 
 @dataclass
@@ -132,7 +135,7 @@ def counted(matching: Iterable[tuple[str, Document]], wanted: Iterable[tuple[str
 def may_see(asker: Asker, chosen: UUID | None, kind: str, document: Document) -> bool:
     if asker.actor.is_anonymous:
         return False
-    if asker.is_staff or document.is_public:
+    if asker.is_staff or document.is_public or document.id in asker.shared:
         return True
     organization = document.organization_id
     return organization in asker.sees and chosen in (None, organization) and kind in asker.sees[organization]
@@ -169,11 +172,19 @@ def a_world(chance: random.Random) -> World:
     askers += [Asker(SYSTEM, is_staff=True), Asker(ANONYMOUS), Asker(actor_of_user(new_person("alone@example.com")))]
     askers += [a_key(chance, organization) for organization in made for _ in range(2)]
     documents = [(kind, a_document(chance, kind, made)) for kind in KINDS for _ in range(60)]
+    for asker in [*askers[:6], askers[-len(made) * 2 - 1]]:  # the last of them belongs to no organisation
+        share(chance, documents, asker)
     for kind in KINDS:
         assert kind in document_types
         with index().turn() as stamp:
             index().write(kind, [document for each, document in documents if each == kind], [], stamp)
     return World(documents, askers, [organization.pk for organization in made])
+
+
+def share(chance: random.Random, documents: list[tuple[str, Document]], asker: Asker) -> None:
+    for kind, document in chance.sample([each for each in documents if each[0] in FOR_SHARING], 12):
+        asking.grant(f"user:{asker.actor.id}", "viewer", f"{kind}:{document.id}")
+        asker.shared.add(document.id)
 
 
 def a_key(chance: random.Random, organization: Organization) -> Asker:

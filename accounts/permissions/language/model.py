@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from accounts.permissions.language.faults import NOWHERE, Place
 
+Pair: TypeAlias = tuple[str, str]  # a type and its relation
+
 WILDCARD = "*"
 
 

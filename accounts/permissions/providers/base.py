@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeAlias
 from accounts.permissions.changes import Changes
 from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Refused
-from accounts.permissions.language.model import Model
+from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.pages import Page
 from accounts.permissions.reading import Stock
 from accounts.permissions.tuples import Tuple
@@ -93,12 +93,11 @@ class Engine(Protocol):
     def objects_by_relation(
         self,
         subject: str,
-        relations: Iterable[str],
-        of_type: str,
+        relations: Iterable[Pair],
         given: Given = (),
         context: Mapping[str, Any] = {},
-    ) -> dict[str, list[str]]:
-        """Answer `list_objects` for several relations."""
+    ) -> dict[Pair, list[str]]:
+        """Answer `list_objects` for several relations, each of a type."""
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
         """Return what `relation` of the object `target` is made of, one level deep."""

@@ -24,7 +24,7 @@ from django.db import connection
 from accounts.permissions.engine import Engine
 from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Refused
-from accounts.permissions.language.model import Model
+from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import OpenFGACopy
 from accounts.permissions.pages import Page
 from accounts.permissions.providers.base import Given, Health, ListCutOff, SavedModel
@@ -94,12 +94,11 @@ class CarriedEngine:
     def objects_by_relation(
         self,
         subject: str,
-        relations: Iterable[str],
-        of_type: str,
+        relations: Iterable[Pair],
         given: Given = (),
         context: Mapping[str, Any] = {},
-    ) -> dict[str, list[str]]:
-        return dict(self._ask("objects_by_relation", subject, tuple(relations), of_type, tuple(given), context))
+    ) -> dict[Pair, list[str]]:
+        return dict(self._ask("objects_by_relation", subject, tuple(relations), tuple(given), context))
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
         found: Tree = self._ask("expand", target, relation, tuple(given), context)

@@ -12,7 +12,7 @@ from accounts.permissions import tuples, writes
 from accounts.permissions.changes import Change, Changes
 from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.language.model import Model
+from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.pages import Page, check_limit, id_of, page
 from accounts.permissions.providers.base import Given, ListCutOff
 from accounts.permissions.providers.openfga_answers import differs, key_of, moment_of, node_of, subject_of, tuple_of
@@ -144,13 +144,12 @@ class ServerEngine:
     def objects_by_relation(
         self,
         subject: str,
-        relations: Iterable[str],
-        of_type: str,
+        relations: Iterable[Pair],
         given: Given = (),
         context: Mapping[str, Any] = {},
-    ) -> dict[str, list[str]]:
+    ) -> dict[Pair, list[str]]:
         """One request for each relation."""
-        return {one: self.list_objects(subject, one, of_type, given, context) for one in relations}
+        return {pair: self.list_objects(subject, pair[1], pair[0], given, context) for pair in relations}
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
         body = self._brought(given, {}) | {"tuple_key": {"object": target, "relation": relation}}

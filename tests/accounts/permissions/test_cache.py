@@ -134,8 +134,8 @@ def test_keeps_lists_unless_they_are_long(
     with django_assert_num_queries(0):
         assert cache.objects(engine, "user:ann", "viewer", "project") == three
     with django_assert_num_queries(2):  # guests alone, whom a condition can keep out
-        found = cache.objects_by_relation(engine, "user:ann", ["viewer", "guest"], "project")
-    assert found == {"viewer": three, "guest": ()}
+        found = cache.objects_by_relation(engine, "user:ann", [("project", "viewer"), ("project", "guest")])
+    assert found == {("project", "viewer"): three, ("project", "guest"): ()}
     monkeypatch.setattr(cache, "LONGEST_LIST", 2)
     engine.write([one("user:bob", target=f"project:{number}") for number in range(3)])
     assert len(cache.objects(engine, "user:bob", "viewer", "project")) == 3

@@ -109,7 +109,8 @@ def test_asks_the_server_once_it_has_all(engine: Engine, lease: HeldLease) -> No
     assert opened.check_many([("user:only-there", "viewer", "document:1")]) == [True]
     assert opened.list_users("document:1", "viewer", "user") == ["user:ann", "user:only-there"]
     assert opened.list_objects("user:only-there", "viewer", "document") == ["document:1"]
-    assert opened.objects_by_relation("user:only-there", ["owner"], "document") == {"owner": ["document:1"]}
+    owner = ("document", "owner")
+    assert opened.objects_by_relation("user:only-there", [owner]) == {owner: ["document:1"]}
     assert "only-there" in json.dumps(opened.expand("document:1", "owner").as_json())
     assert not opened.local.check("user:only-there", "viewer", "document:1")
 

@@ -197,18 +197,20 @@ def test_refuses_a_page_that_hangs_on_a_missing_parameter(engine: Engine) -> Non
 
 
 def test_lists_by_many_relations_in_one_round_trip(engine: Engine, django_assert_num_queries: Any) -> None:
+    folders, documents = ("folder", "viewer"), [("document", relation) for relation in RELATIONS]
     with django_assert_num_queries(1):
-        found = engine.objects_by_relation("user:ann", ["viewer"], "folder")
-    assert found == {"viewer": engine.list_objects("user:ann", "viewer", "folder")}
+        found = engine.objects_by_relation("user:ann", [folders])
+    assert found == {folders: engine.list_objects("user:ann", "viewer", "folder")}
     for given in ((), GIVEN):
         with django_assert_num_queries(2):
-            found = engine.objects_by_relation("user:ann", RELATIONS, "document", given, {"hour": 9})
-        for relation in RELATIONS:
-            assert found[relation] == engine.list_objects("user:ann", relation, "document", given, {"hour": 9})
-            assert found[relation]
-    assert engine.objects_by_relation("folder:1", RELATIONS, "document") == {relation: [] for relation in RELATIONS}
+            found = engine.objects_by_relation("user:ann", [*documents, folders], given, {"hour": 9})
+        for of_type, relation in (*documents, folders):
+            expected = engine.list_objects("user:ann", relation, of_type, given, {"hour": 9})
+            assert found[of_type, relation] == expected
+            assert expected
+    assert engine.objects_by_relation("folder:1", documents) == {pair: [] for pair in documents}
     with pytest.raises(Refused) as refused:
-        engine.objects_by_relation("user:ann", ["viewer", "painter"], "document")
+        engine.objects_by_relation("user:ann", [folders, ("document", "painter")])
     assert refused.value.code is Code.RELATION_NOT_FOUND
 
 

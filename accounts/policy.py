@@ -19,7 +19,16 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import Session, User
 from accounts.permissions import asking
-from accounts.permissions.language.model import Computed, FromTupleset, Pair, leaves
+from accounts.permissions.language.model import (
+    Computed,
+    Exclusion,
+    FromTupleset,
+    Intersection,
+    Pair,
+    Rewrite,
+    children,
+    leaves,
+)
 from accounts.permissions.product import (
     COMPANY,
     ORGANIZATION,
@@ -93,18 +102,12 @@ class RelationPolicy:
 
     def related(self, actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]:
         """A relation to a row comes from tuples of the row, or `from organization`: from the organisation to which the
-        row says that it belongs. (`and` and `but not` over what comes from the organisation are not answered here.)"""
+        row says that it belongs. Raises `LookupError` too where `and` or `but not` stands over what comes from there:
+        the rows cannot be told by where they belong, and none may be shown that a `but not` takes away."""
         kind, subject = type_of(queryset.model), subject_of(actor)
-        definition = asking.engine().model.relation(kind, relation)
-        if definition is None:
-            raise LookupError(f"The permission model has no relation '{relation}' of '{kind}'.")
+        inherited = sorted((ORGANIZATION, one) for one in _from_organization(kind, relation))
         if subject is None:
             return queryset.none()
-        inherited = sorted(
-            (ORGANIZATION, leaf.relation)
-            for leaf in leaves(definition.rewrite)
-            if isinstance(leaf, FromTupleset) and leaf.tupleset == ORGANIZATION
-        )
         if actor.is_staff and any(_staff_may(actor, subject, one) for _, one in inherited):
             return queryset
         path = getattr(queryset.model, "organization_path", None)
@@ -159,6 +162,30 @@ def _leading_to(kind: str, relation: str) -> frozenset[str]:
                 found.add(leaf.relation)
                 waiting.append(leaf.relation)
     return frozenset(found)
+
+
+def _from_organization(kind: str, relation: str) -> set[str]:
+    """The relations to a thing's organisation of which every holder has `relation` to the thing."""
+    model, found = asking.engine().model, set()
+    seen: set[tuple[str, bool]] = set()
+    waiting: list[tuple[Rewrite, bool]] = [(Computed(relation), False)]
+    while waiting:
+        rewrite, is_bounded = waiting.pop()
+        is_bounded |= isinstance(rewrite, Intersection | Exclusion)
+        if isinstance(rewrite, Computed) and (rewrite.relation, is_bounded) not in seen:
+            seen.add((rewrite.relation, is_bounded))
+            definition = model.relation(kind, rewrite.relation)
+            if definition is None:
+                raise LookupError(f"The permission model has no relation '{rewrite.relation}' of '{kind}'.")
+            waiting.append((definition.rewrite, is_bounded))
+        elif isinstance(rewrite, FromTupleset) and rewrite.tupleset == ORGANIZATION:
+            if is_bounded:
+                raise LookupError(
+                    f"Rows cannot be listed by '{relation}' of '{kind}': 'and' or 'but not' stands over '{rewrite}'."
+                )
+            found.add(rewrite.relation)
+        waiting += [(child, is_bounded) for child in children(rewrite)]
+    return found
 
 
 # staff

@@ -131,7 +131,7 @@ def sees(actor: Actor, obj: Model) -> bool:
 def related(actor: Actor, queryset: QuerySet[_M], relation: str) -> QuerySet[_M]:
     """Return of `queryset` the rows to which `actor` has `relation` (`viewer`), as the permission model says it: two
     queries at most, a page of them among these. Raises `LookupError` for rows of which the model has no such
-    relation."""
+    relation, or one by which they cannot be listed (`and` or `but not` over what comes from their organisation)."""
     return queryset if actor.is_system else policy().related(actor, queryset, relation)
 
 

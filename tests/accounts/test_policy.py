@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from django.conf import settings
 
 from accounts.actors import actor_of_user
 from accounts.models import ApiKey, Membership, Organization, Session, User
 from accounts.permissions import asking
+from accounts.permissions.engine import save_model
+from accounts.permissions.language import combine
+from accounts.permissions.language.modules import MANIFEST, files_of
+from accounts.permissions.models import PermissionStore
+from accounts.permissions.product import STORE
 from accounts.services import memberships
 from billing.models import Invoice
 from core import access, context
@@ -145,6 +153,28 @@ def test_finds_rows_by_a_relation_to_them(owner, team_mate, stranger, staff, org
     assert set(Invoice.objects.visible_to(ANONYMOUS)) == set()
     with pytest.raises(LookupError, match="no relation 'owner' of 'invoice'"):
         Invoice.objects.visible_to(actor_of_user(owner), "owner")
+
+
+OF_THE_COMPANY = """module board
+extend type invoice
+  relations
+    define submitter: [user]
+    define reader: billing.invoice.view from organization
+    define checker: [user] or reader
+    define approver: checker but not submitter
+"""
+
+
+def test_finds_rows_by_relations_of_the_companys_own_and_by_none_that_it_cannot_bound(owner, stranger, organization):
+    version, names = files_of(Path(settings.BASE_DIR, MANIFEST).read_text())
+    texts = {name: Path(settings.BASE_DIR, name).read_text() for name in names}
+    save_model(PermissionStore.objects.get(name=STORE), combine({**texts, "board.fga": OF_THE_COMPANY}, version))
+    mine, other = (factories.invoice(factories.customer(organization=each)) for each in (organization, None))
+    asking.grant(f"user:{stranger.pk}", "checker", f"invoice:{other.pk}")
+    assert set(Invoice.objects.visible_to(actor_of_user(owner), "checker")) == {mine}
+    assert set(Invoice.objects.visible_to(actor_of_user(stranger), "checker")) == {other}
+    with pytest.raises(LookupError, match="'but not' stands over"):
+        Invoice.objects.visible_to(actor_of_user(owner), "approver")
 
 
 def test_takes_one_query_and_the_page_however_many_rows(owner, organization, django_assert_max_num_queries):

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection
 
 from accounts import events
-from accounts.permissions import problems
+from accounts.permissions import RELATION_TUPLE_WRITE, problems
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import PermissionModel
+from accounts.permissions.product import shipped
 from accounts.permissions.tuples import Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 from audit import record
 from core.access import require
 from core.actor import Actor
 from core.commands import command
+from core.errors import FieldFault, Forbidden
 from core.events import Subject
 
+_TOLD = 100  # faults of one request that are told; there may be thousands
 _LAST_CHANGE = "SELECT coalesce(max(id), 0) FROM accounts_relationchange"
 _CHANGES = """
 SELECT min(id), max(id) FROM accounts_relationchange
@@ -50,8 +53,11 @@ def write(
     `accounts.relation.changed` when something changed, with how much and which entries of the change log.
 
     Raises the errors of `accounts.permissions.problems`, with a pointer into `writes` or `deletes`: among them
-    `DuplicateTuples` for a tuple that stands in both, `TupleWriteFailed` for what "error" asks to be told."""
-    require(actor, "accounts.relation_tuple.write")
+    `DuplicateTuples` for a tuple that stands in both, `TupleWriteFailed` for what "error" asks to be told; and
+    `Forbidden` for a relation that the product ships, unless no group bounds who writes."""
+    require(actor, RELATION_TUPLE_WRITE.name)
+    if actor.staff_groups is not None:
+        _refuse_shipped({"/writes": writes, "/deletes": deletes})
     with problems.told(among={"/writes": writes, "/deletes": deletes}):
         _refuse_in_both(writes, deletes)
         before = _last_change()
@@ -73,6 +79,20 @@ def write(
             data={"counts": changed, "first_change": first, "last_change": last, "model": model.public_id},
         )
     return Written(written, removed)
+
+
+def _refuse_shipped(among: Mapping[str, Sequence[Tuple]]) -> None:
+    """Refuse tuples that say who may do what in the product itself. Nobody gives what they do not hold: by them staff
+    whom groups bound would give themselves whatever they lack."""
+    faults = [
+        FieldFault(f"{pointer}/{number}", Forbidden.code, f"'{one.object.type}#{one.relation}' is the product's own.")
+        for pointer, tuples in among.items()
+        for number, one in enumerate(tuples)
+        if shipped().relation(one.object.type, one.relation) is not None
+    ]
+    if faults:
+        detail = "Only an administrator, whom no group bounds, changes tuples of the product's own relations."
+        raise Forbidden(detail, permission=RELATION_TUPLE_WRITE.name, faults=faults[:_TOLD])
 
 
 def _refuse_in_both(writes: Sequence[Tuple], deletes: Sequence[Tuple]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -15,7 +16,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import actor_of_user
-from accounts.models import Organization, User
+from accounts.models import Organization, PermissionStore, RelationTuple, User
+from accounts.permissions.engine import save_model
+from accounts.permissions.language import parse
+from accounts.permissions.product import STORE, shipped
 from accounts.services import staff as rights
 from accounts.services import staff_groups
 from audit.models import Event
@@ -27,6 +31,7 @@ from core.errors import Forbidden, InvalidInput
 from tests.cast import PASSWORD, new_person
 
 pytestmark = pytest.mark.django_db
+WIKI = "model\n  schema 1.1\ntype user\ntype wiki\n  relations\n    define viewer: [user]\n"
 
 
 @pytest.fixture
@@ -92,6 +97,28 @@ def test_is_bounded_by_an_administrator_alone(helper: User, support: Group, staf
         rights.make_administrator(actor=actor, user=helper, reason="Me", now=now())
     with pytest.raises(Forbidden, match="Only an administrator"):
         staff_groups.save(actor=actor, name="Support", permissions=["billing.refund.create"], group=support)
+
+
+def test_writes_no_tuple_that_gives_what_the_group_does_not_hold(
+    helper: User, support: Group, organization: Organization, api: Callable[..., Any]
+) -> None:
+    staff_groups.save(actor=SYSTEM, name="Support", permissions=["accounts.relation_tuple.write"], group=support)
+    model = replace(shipped(), types={**shipped().types, "wiki": parse(WIKI).types["wiki"]})
+    save_model(PermissionStore.objects.get(name=STORE), model)
+    client, before = api(helper), RelationTuple.objects.count()
+    own = {"user": f"user:{helper.public_id}", "relation": "viewer", "object": "wiki:1"}
+    group = {"user": f"staff_group:{support.pk}#member", "relation": "billing.refund.create", "object": "company:this"}
+    member = {**own, "relation": "owner", "object": f"organization:{organization.public_id}"}
+    for body, pointer in (
+        ({"writes": [own, group]}, "/writes/1"),
+        ({"writes": [member]}, "/writes/0"),
+        ({"deletes": [{**group, "relation": "accounts.relation_tuple.write"}]}, "/deletes/0"),
+    ):
+        reply = client.post("/api/v1/permissions/tuples", body)
+        assert (reply.status_code, reply.json()["code"]) == (403, "forbidden")
+        assert [fault["pointer"] for fault in reply.json()["errors"]] == [pointer]
+    assert RelationTuple.objects.count() == before
+    assert client.post("/api/v1/permissions/tuples", {"writes": [own]}).status_code == 200
 
 
 def test_keeps_what_changed_in_the_log(helper: User, support: Group, staff: User) -> None:

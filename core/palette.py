@@ -17,6 +17,7 @@ from django.apps import apps
 from django.db import OperationalError, connection, transaction
 from django.db.models import Model
 
+from core.access import sees
 from core.actor import Actor
 from core.admin.html import admin_url
 from core.ids import MalformedId, split
@@ -104,7 +105,7 @@ class Answer:
 def find(term: str, *, actor: Actor) -> Answer:
     """Return what `term` finds of what `actor` may see: at most 10 of each kind, within 300 ms for all together."""
     wanted = " ".join(term.replace("\x00", "").split())[:200]
-    direct = _by_id(wanted)
+    direct = _by_id(wanted, actor)
     if direct is not None:
         return direct
     if len(wanted) < SHORTEST_TERM:
@@ -150,14 +151,14 @@ def _models_by_prefix() -> dict[str, type[Model]]:
     return {prefix: model for model in apps.get_models() if (prefix := getattr(model, "id_prefix", ""))}
 
 
-def _by_id(term: str) -> Answer | None:
+def _by_id(term: str, actor: Actor) -> Answer | None:
     try:
         prefix, key = split(term)
     except MalformedId:
         return None
     model = _models_by_prefix().get(prefix)
     found = model._base_manager.filter(pk=key).first() if model is not None else None
-    if found is None:
+    if found is None or not sees(actor, found):
         return Answer([])
     address = admin_url(found)
     item = Finding(str(found), f"{found._meta.verbose_name} {term}", address)

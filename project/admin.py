@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any, cast
 
 from django.contrib.auth.models import AnonymousUser
@@ -11,7 +11,7 @@ from django.contrib.auth.views import PasswordChangeView
 from django.db.models import Model
 from django.http import HttpRequest, JsonResponse, QueryDict
 from django.http.response import HttpResponseBase
-from django.template.response import TemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.sites import UnfoldAdminSite
 
@@ -22,6 +22,7 @@ from ai import admin as assistant
 from core import palette, streams
 from core.access import allows
 from core.actor import Actor
+from core.admin.html import links_to
 from core.exports.pages import download_view
 from core.timeline import TimelineEntry
 from project import admin_timeline
@@ -43,6 +44,25 @@ class CountinghouseAdminSite(UnfoldAdminSite):
             path("exports/<str:export_id>/", self.admin_view(partial(download_view, self)), name="export_download"),
             *assistant.Pages(self).urls(),
         ]
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Serve a page with links to those pages only that its reader may open. It is rendered here, inside."""
+        inner = super().admin_view(view, cacheable)
+
+        def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            with links_to(partial(self.opens, request)):
+                reply: HttpResponseBase = inner(request, *args, **kwargs)
+                return reply.render() if isinstance(reply, SimpleTemplateResponse) else reply
+
+        return update_wrapper(page, inner)
+
+    def opens(self, request: HttpRequest, model: type[Model]) -> bool:
+        """Whether who asks may open the pages of a kind of things; asked once in a request."""
+        known: dict[type[Model], bool] = request.__dict__.setdefault("kinds_opened", {})
+        if model not in known:
+            registered = self._registry.get(model)
+            known[model] = registered is None or bool(registered.has_view_permission(request))
+        return known[model]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), **bell(request)}

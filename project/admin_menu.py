@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from accounts.admin.permission_parts import WHAT_IF_NEEDS, WHY_NEEDS
 from core.access import allows
 from core.admin.entities import Site
 from project.admin_badges import badges
@@ -19,7 +20,7 @@ from project.admin_badges import badges
 class Item:
     """One line of the menu: `model` is "app_model" of the list that it opens, `page` the name of a page instead;
     `badge` names a figure of `project.admin_badges`. A list of what the staff member may not see is
-    left out, and a page without its `permission`."""
+    left out, and a page when one of its `permissions` is lacking."""
 
     title: str
     icon: str
@@ -27,7 +28,7 @@ class Item:
     query: str = ""
     badge: str = ""
     page: str = ""
-    permission: str = ""
+    permissions: tuple[str, ...] = ()
 
 
 MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
@@ -59,9 +60,9 @@ MENU: Final[tuple[tuple[str, tuple[Item, ...]], ...]] = (
     (
         "Permissions",
         (
-            Item("Groups of staff", "shield_person", "auth_group", permission="accounts.staff.manage"),
-            Item("Why", "help", "", page="accounts_permission_why", permission="accounts.permission.ask"),
-            Item("What if", "science", "", page="accounts_permission_what_if", permission="accounts.permission.ask"),
+            Item("Groups of staff", "shield_person", "auth_group"),
+            Item("Why", "help", "", page="accounts_permission_why", permissions=WHY_NEEDS),
+            Item("What if", "science", "", page="accounts_permission_what_if", permissions=WHAT_IF_NEEDS),
             Item("Tuples", "account_tree", "accounts_relationtuple"),
             Item("Models", "schema", "accounts_permissionmodel"),
         ),
@@ -127,7 +128,8 @@ def _line(request: HttpRequest, item: Item, figures: dict[str, int]) -> dict[str
 
 def _is_for(request: HttpRequest, item: Item) -> bool:
     if item.page:
-        return not item.permission or allows(cast(Site, admin.site).actor_of(request), item.permission)
+        actor = cast(Site, admin.site).actor_of(request)
+        return all(allows(actor, permission) for permission in item.permissions)
     return bool(
         admin.site.get_model_admin(apps.get_model(item.model.replace("_", ".", 1))).has_view_permission(request)
     )

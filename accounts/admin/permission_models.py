@@ -27,11 +27,12 @@ from accounts.permissions.language import Fault, from_json, to_dsl
 from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.permissions.product import STORE
 from accounts.services import permission_models
+from audit.models import Event
 from core import ids
 from core.access import allows
 from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin
 from core.admin.actions import run_command_view
-from core.admin.html import link, state
+from core.admin.html import link, list_url, state
 
 CREATE: Final = "accounts.permission_model.create"
 VIEW: Final = "accounts.permission_model.view"
@@ -179,7 +180,7 @@ class PermissionModelAdmin(EntityAdmin):
         return [self.standing(obj)]
 
     def timeline_url(self, obj: PermissionModel) -> str:
-        return reverse("admin:audit_event_changelist") + "?q=accounts.permission_model.created"
+        return list_url(Event, "q=accounts.permission_model.created")
 
     @display(description="State")
     def standing(self, obj: PermissionModel) -> object:

@@ -25,6 +25,8 @@ from core.admin.html import Linked, Shown, admin_url, list_url, shown
 from core.models import Entity, entities_by_type
 
 TUPLES_VIEW: Final = "accounts.relation_tuple.view"
+WHY_NEEDS: Final = ("accounts.permission.ask",)
+WHAT_IF_NEEDS: Final = ("accounts.permission.ask", "accounts.permission_model.view")
 _ROWS: Final = 10
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from accounts.admin.permission_forms import QuestionForm, WhatIfForm, with_choices
-from accounts.admin.permission_parts import Names, require_page
+from accounts.admin.permission_parts import WHAT_IF_NEEDS, WHY_NEEDS, Names, require_page
 from accounts.permissions import asking
 from accounts.permissions.comparing import Comparison, Grant, preview
 from accounts.permissions.engine import Engine
@@ -28,9 +28,7 @@ from core.access import allows
 from core.commands import record_refusal
 from core.errors import AppError
 
-ASK: Final = "accounts.permission.ask"
 WRITE: Final = "accounts.relation_tuple.write"
-MODEL_VIEW: Final = "accounts.permission_model.view"
 _SHOWN: Final = 200
 _TONES: Final = {
     Outcome.HOLDS: "success",
@@ -60,7 +58,7 @@ class ShownStep:
 
 def why_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     """Ask a question (`?subject=&relation=&target=`, so that it can be passed on) and draw its explanation."""
-    require_page(model_admin, request, ASK)
+    require_page(model_admin, request, *WHY_NEEDS)
     asked = asking.engine()
     form = QuestionForm(request.GET if "subject" in request.GET else None)
     shown: dict[str, Any] = {}
@@ -118,7 +116,7 @@ def _shown(step: Step, known: Names) -> ShownStep:
 
 def what_if_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     """Preview what other tuples or another model would give and take; tuples can then be applied."""
-    actor = require_page(model_admin, request, ASK, MODEL_VIEW)
+    actor = require_page(model_admin, request, *WHAT_IF_NEEDS)
     asked = asking.engine()
     form = WhatIfForm(request.POST if request.method == "POST" else None)
     shown: dict[str, Any] = {"may_apply": allows(actor, WRITE)}
@@ -176,11 +174,14 @@ def _page(
 ) -> TemplateResponse:
     request.current_app = model_admin.admin_site.name
     types = asked.model.types
+    actor = model_admin.admin_site.actor_of(request)
     page = {
         **model_admin.admin_site.each_context(request),
         "title": title,
-        "opts": model_admin.opts,
+        "content_title": title,  # where this stands; there may be nothing above it that the reader may open
         "form": form,
+        "may_ask_what_if": all(allows(actor, permission) for permission in WHAT_IF_NEEDS),
+        "sees_tuples": model_admin.has_view_permission(request),
         "known_types": [kind for kind, definition in types.items() if definition.relations],
     }
     return TemplateResponse(request, f"admin/permissions/{name}.html", {**page, **shown})

@@ -18,6 +18,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models, transaction
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -207,10 +208,11 @@ def _confirmed(
     outcome = action.outcome(result) if action.outcome else Outcome(action.done)
     if action.parent is not None:
         messages.add_message(request, getattr(messages, outcome.level.upper()), outcome.text)
-        return HttpResponseRedirect(admin_url(action.parent(call.obj)))
+        return HttpResponseRedirect(admin_url(action.parent(call.obj)) or reverse("admin:index"))
     obj: Any = result if call.obj._state.adding else call.obj
     address = model_admin.timeline_url(obj)
-    text = format_html('{} <a class="ch-link" href="{}">See the timeline</a>', outcome.text, address)
+    see = format_html(' <a class="ch-link" href="{}">See the timeline</a>', address) if address else ""
+    text = format_html("{}{}", outcome.text, see)
     messages.add_message(request, getattr(messages, outcome.level.upper()), text)
     return HttpResponseRedirect(model_admin.way_back(obj))
 

@@ -181,7 +181,10 @@ class EntityAdmin(ModelAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if any("\x00" in value for values in request.GET.lists() for value in values[1]):
             raise BadRequest("NUL cannot be part of a value.")
-        own = {"empty": self.empty, "is_exportable": self.is_exportable, "creation": self.creation}
+        creation = self.creation
+        if creation is not None and not allows(self.admin_site.actor_of(request), creation.permission):
+            creation = None
+        own = {"empty": self.empty, "is_exportable": self.is_exportable, "creation": creation}
         page = super().changelist_view(request, {**own, **(extra_context or {})})
         context = getattr(page, "context_data", None)
         if context is not None and self.row_commands:
@@ -302,7 +305,7 @@ class EntityAdmin(ModelAdmin):
                 **self.admin_site.each_context(request),
                 "title": str(obj),
                 "opts": self.opts,
-                "original": obj,
+                "original": None if obj._state.adding else obj,
                 "object_id": obj.pk,
                 "headline": f"New {self.opts.verbose_name}" if obj._state.adding else self.get_title(obj),
                 "states": [] if obj._state.adding else list(self.get_states(obj)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -48,8 +51,29 @@ TONES: Final[dict[str, str]] = {
 }
 
 
+_opens: ContextVar[Callable[[type[Model]], bool] | None] = ContextVar("countinghouse_admin_opens", default=None)
+
+
+@contextmanager
+def links_to(opens: Callable[[type[Model]], bool]) -> Iterator[None]:
+    """Inside the block only those kinds of things have an address that `opens` says the reader may open: what is
+    written there leads nobody to a refusal."""
+    token = _opens.set(opens)
+    try:
+        yield
+    finally:
+        _opens.reset(token)
+
+
+def _is_open(model: type[Model]) -> bool:
+    opens = _opens.get()
+    return opens is None or opens(model)
+
+
 def admin_url(obj: Model) -> str:
-    """Return the address of the object's admin page, "" when it has none."""
+    """Return the address of the object's admin page, "" when it has none, or none for who reads (`links_to`)."""
+    if not _is_open(type(obj)):
+        return ""
     try:
         return reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
     except NoReverseMatch:
@@ -57,7 +81,10 @@ def admin_url(obj: Model) -> str:
 
 
 def list_url(model: type[Model], query: str = "") -> str:
-    """Return the address of the model's list, "" when it has none. `query` is a query string without "?"."""
+    """Return the address of the model's list, "" when it has none, or none for who reads (`links_to`). `query` is a
+    query string without "?"."""
+    if not _is_open(model):
+        return ""
     try:
         address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     except NoReverseMatch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -113,3 +115,62 @@ def test_loses_at_once_what_is_taken_from_the_group(ours: Company, clerk: Any) -
     assert desk.get("/admin/billing/customer/").status_code == 200
     asking.revoke(f"staff_group:{Group.objects.get().pk}#member", "billing.customer.view", "company:this")
     assert desk.get("/admin/billing/customer/").status_code == 403
+
+
+_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+")
+
+
+def _links(page: str, address: str) -> list[str]:
+    """The addresses of the admin to which a page leads, two of each kind."""
+    kinds: dict[str, list[str]] = {}
+    for found in re.findall('href="([^"]+)"', page):
+        link = html.unescape(found).split("#")[0]
+        link = address.split("?")[0] + link if link.startswith("?") else link
+        if link.startswith("/admin/") and "/logout/" not in link:
+            kinds.setdefault(_ID.sub("", link), []).append(link)
+    return [link for links in kinds.values() for link in links[:2]]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        (),
+        ("accounts.permission.ask",),
+        ("accounts.relation_tuple.view",),
+        ("accounts.permission_model.view",),
+        ("accounts.permission.ask", "accounts.permission_model.view", "accounts.relation_tuple.write"),
+        ("accounts.organization.view", "accounts.share.manage", "billing.invoice.view"),
+        ("accounts.team.manage", "audit.event.read"),
+    ],
+    ids=" ".join,
+)
+def test_is_led_by_no_link_to_a_refusal(ours: Company, clerk: Any, held: tuple[str, ...]) -> None:
+    desk, refused, seen = desk_of(clerk(*held)), [], set()
+    waiting = [("/admin/", "the door")]
+    while waiting and len(seen) < 40:
+        address, source = waiting.pop(0)
+        if address in seen:
+            continue
+        seen.add(address)
+        reply = desk.get(address)
+        if reply.status_code >= 400:
+            refused.append((reply.status_code, address, source))
+        elif not reply.streaming:
+            waiting += [(link, address) for link in _links(reply.content.decode(), address)]
+    assert not refused
+
+
+def test_opens_the_questions_with_the_right_to_ask_alone(ours: Company, clerk: Any) -> None:
+    desk = desk_of(clerk("accounts.permission.ask"))
+    why, what_if = "/admin/accounts/relationtuple/why/", "/admin/accounts/relationtuple/what-if/"
+    menu = desk.get("/admin/").content.decode()
+    assert (why in menu, what_if in menu) == (True, False)
+    assert [desk.get(address).status_code for address in (why, what_if)] == [200, 403]
+
+
+def test_finds_nothing_by_the_id_of_what_it_may_not_see(ours: Company, clerk: Any) -> None:
+    desk, customer = desk_of(clerk("billing.invoice.view")), ours.rows["customer"]
+    answer = desk.get("/admin/find/", {"q": customer.public_id})
+    assert answer.json()["go"] == ""
+    assert str(customer) not in answer.content.decode()
+    assert desk.get("/admin/find/", {"q": ours.rows["invoices"].public_id}).json()["go"]

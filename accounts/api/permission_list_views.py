@@ -11,6 +11,7 @@ from accounts.api.permission_input import check_relation, check_type, read_objec
 from accounts.api.permission_pages import next_position, read_position
 from accounts.api.permission_questions import QuestionView
 from accounts.errors import (
+    CursorInvalid,
     PermissionModelNotFound,
     QuestionInvalid,
     QuestionTooComplex,
@@ -24,7 +25,8 @@ from core.api.operations import operation
 from core.api.requests import Request
 
 LIST_ERRORS = (
-    PermissionModelNotFound, QuestionInvalid, QuestionTooComplex, RelationNotFound, TupleInvalid, TypeNotFound,
+    CursorInvalid, PermissionModelNotFound, QuestionInvalid, QuestionTooComplex, RelationNotFound, TupleInvalid,
+    TypeNotFound,
 )  # fmt: skip
 _CODES = (Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
 

@@ -14,6 +14,7 @@ from accounts.api.permission_questions import engine
 from accounts.errors import PermissionModelInvalid, PermissionModelNotFound
 from accounts.permissions import PERMISSION_MODEL_CREATE, PERMISSION_MODEL_VIEW, problems
 from accounts.permissions.differences import Affected, differences, stale_tuples
+from accounts.permissions.faults import Code
 from accounts.permissions.language import Fault, Faulty, Model, from_json, to_dsl
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE
@@ -24,7 +25,6 @@ from core.api.operations import operation
 from core.api.pagination import CursorPage
 from core.api.requests import Request
 from core.api.views import APIView
-from core.errors import NotFound
 
 _EXAMPLE = OpenApiExample(
     "A small model",
@@ -75,6 +75,7 @@ class ModelView(APIView):
     @operation(
         query=s.ShowQuery,
         response=s.ModelSerializer,
+        errors=(PermissionModelNotFound,),
         operation_id="permissions_models_retrieve",
         summary="Read one version of the permission model",
     )
@@ -154,7 +155,7 @@ def _row(public_id: str) -> PermissionModel:
         number: UUID = ids.decode(PermissionModel.id_prefix, public_id)
         return PermissionModel.objects.get(store__name=STORE, pk=min(number.int, 2**63 - 1))
     except (ids.MalformedId, PermissionModel.DoesNotExist):
-        raise NotFound("There is no such permission model.") from None
+        raise PermissionModelNotFound(openfga_code=int(Code.MODEL_NOT_FOUND)) from None
 
 
 def _shown(row: PermissionModel) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from accounts.permissions import PERMISSION_ASK, names, problems, providers, tup
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.known import given_about
+from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE, subject_of
+from accounts.permissions.providers.base import Provider
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import Tuple
+from core import ids
 from core.access import allows, require
 from core.actor import Actor
 from core.api.views import APIView
@@ -27,11 +30,20 @@ def engine(model_id: UUID | None = None, pointer: str = "/model_id", *, is_of_no
     """Return the engine that answers: by the product's newest model, or by an older one. `is_of_now` passes by whatever
     may lag behind PostgreSQL. Raises the error 404 for a model that there is not."""
     with problems.told(pointer):
-        if model_id is not None and model_id.int > _LARGEST:
-            raise Refused(Code.MODEL_NOT_FOUND, "There is no such permission model.")
         chosen = LocalProvider() if is_of_now or model_id is not None else providers.get()
-        found: Any = chosen.open(STORE, str(model_id.int) if model_id is not None else "")
+        found: Any = _opened(chosen, model_id)
         return cast("Engine", found)  # the copy on a server has all that the engine here has
+
+
+def _opened(chosen: Provider, model_id: UUID | None) -> Any:
+    if model_id is None:
+        return chosen.open(STORE)
+    try:
+        return chosen.open(STORE, str(min(model_id.int, _LARGEST)))
+    except Refused as refused:
+        # The model goes by the id that the request gave it.
+        message = f"There is no permission model '{ids.encode(PermissionModel.id_prefix, model_id)}'."
+        raise Refused(refused.code, message) from refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from accounts.permissions.language.model import WILDCARD, Model, Restriction
 KEY: Final = ("object_type", "object_id", "relation", "subject_type", "subject_relation", "subject_id")
 Key: TypeAlias = tuple[str, str, str, str, str, str]  # what KEY names: what makes a tuple the same as another
 
+_LONGEST: Final = 256  # characters of an id
 _OBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})")
 _NOTHING: Final = frozenset({"", "undefined", "null", "None", "[object Object]"})
 _SUBJECT: Final = re.compile(r"([^:#@\s]{1,254}):([^#:\s]{1,256})(?:#([^:#@\s]{1,50}))?")
@@ -31,7 +32,7 @@ class Object:
         """Raises Refused with `code` when the text is no object."""
         match = _OBJECT.fullmatch(text) if isinstance(text, str) else None
         if match is None or match[2] == WILDCARD:
-            raise Refused(code, f"'{text!s:.300}' is no object: it is written type:id.", member="object")
+            raise Refused(code, f"'{text!s:.300}' is no object: it is written type:id{_bound(text)}.", member="object")
         return cls(match[1], match[2])
 
     def __str__(self) -> str:
@@ -51,7 +52,7 @@ class Subject:
         """Raises Refused with `code` when the text is no subject."""
         match = _SUBJECT.fullmatch(text) if isinstance(text, str) else None
         if match is None or (match[2] == WILDCARD and match[3]):
-            message = f"'{text!s:.300}' is no subject: it is written type:id, type:* or type:id#relation."
+            message = f"'{text!s:.300}' is no subject: it is written type:id, type:* or type:id#relation{_bound(text)}."
             raise Refused(code, message, member="user")
         return cls(match[1], match[2], match[3] or "")
 
@@ -133,8 +134,9 @@ def read(model: Model, document: Any, code: Code = Code.VALIDATION) -> Tuple:
     for member in ("object", "user"):
         text = named.get(member)
         kind = text.partition(":")[0].strip() if isinstance(text, str) else ""
-        if kind in _NOTHING or not isinstance(text, str):
-            message = f"'{text!s:.300}' is no {member}: it is written type:id."
+        if kind in _NOTHING or not isinstance(text, str) or (member == "object" and ":" not in text):
+            what = f"'{text!s:.300}' is no {member}" if text is not None else f"There is no {member}"
+            message = f"{what}: it is written type:id."
             raise Refused(code, message, tuple(model.types), member=member)
     if ":" not in named["user"]:
         wanted = Object.parse(named["object"], code)
@@ -168,6 +170,15 @@ def check(model: Model, one: Tuple, code: Code) -> None:
         subjects = {restriction.subject for restriction in relation.restrictions}
         member = "condition" if wanted.subject in subjects else "user"
         raise Refused(code, message, allowed, member=member)
+
+
+def _bound(text: Any) -> str:
+    """What an id must be that is of the right form otherwise."""
+    if not isinstance(text, str):
+        return ""
+    if any(map(str.isspace, text)):
+        return ", without spaces"
+    return f", the id of {_LONGEST} characters at most" if len(text) > _LONGEST else ""
 
 
 def allows(model: Model, one: Tuple) -> bool:

@@ -80,7 +80,7 @@ def test_takes_a_cursor_with_the_same_question_only(client: Any, product: Engine
     cursor = client.post(OBJECTS, asked).json()["next"]
     for other in ({"user": "user:bob"}, {"relation": "editor"}, {"context": {"hour": 3}}, {"cursor": "x"}):
         reply = client.post(OBJECTS, {**asked, "cursor": cursor, **other})
-        assert (reply.status_code, pointers(reply)) == (400, ["/cursor"])
+        assert (reply.status_code, pointers(reply), reply.json()["openfga_code"]) == (400, ["/cursor"], 2007)
     assert client.post(OBJECTS, {**asked, "cursor": cursor, "limit": 3}).json()["complete"]
 
 

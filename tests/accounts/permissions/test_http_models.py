@@ -121,7 +121,8 @@ def test_reads_a_page_of_any_size_with_as_many_queries(client: Any) -> None:
 
 @pytest.mark.parametrize("name", ["x", "mdl_00000000000000000000000000", "mdl_7zzzzzzzzzzzzzzzzzzzzzzzzz", "org_x"])
 def test_knows_no_other_model(client: Any, name: str) -> None:
-    assert client.get(f"{MODELS}/{name}").status_code == 404
+    reply = client.get(f"{MODELS}/{name}")
+    assert (reply.status_code, reply.json()["openfga_code"]) == (404, 2001)
 
 
 # faults

@@ -65,6 +65,7 @@ def test_answers_by_an_older_model(client: Any, product: Engine) -> None:
     unknown = client.post(CHECK, {**key("user:ann"), "model_id": PermissionModel(pk=10**9).public_id})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "authorization_model_not_found")
     assert unknown.json()["openfga_code"] == 2001
+    assert PermissionModel(pk=10**9).public_id in unknown.json()["detail"]
     assert client.post(CHECK, {**key("user:ann"), "model_id": "mdl_7zzzzzzzzzzzzzzzzzzzzzzzzz"}).status_code == 404
     assert client.post(CHECK, {**key("user:ann"), "model_id": 3}).status_code == 400
 

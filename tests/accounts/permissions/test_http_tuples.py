@@ -270,6 +270,9 @@ def test_takes_a_cursor_for_its_own_list_only(client: Any, product: Engine) -> N
         f"{TUPLES}?cursor=x",
     ):
         assert client.get(wrong).status_code == 400, wrong
+    problem = client.get(f"{TUPLES}?cursor=x").json()
+    assert (problem["code"], problem["openfga_code"]) == ("invalid_continuation_token", 2007)
+    assert problem["errors"][0]["pointer"] == "?cursor"
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,13 @@ def test_keeps_the_tuples_of_stores_apart(engine: Engine) -> None:
 # what can be written
 
 
+def test_says_what_is_wrong_with_an_id_of_the_right_form() -> None:
+    with pytest.raises(Refused, match=r"type:id#relation, without spaces\."):
+        tuples.read(MODEL, {"user": "user:a b", "relation": "viewer", "object": "project:1"})
+    with pytest.raises(Refused, match=r"type:id, the id of 256 characters at most\."):
+        tuples.read(MODEL, {"user": "user:ann", "relation": "viewer", "object": "project:" + "1" * 257})
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
@@ -138,7 +145,7 @@ def test_keeps_the_tuples_of_stores_apart(engine: Engine) -> None:
         ({"user": "", "relation": "organization", "object": "project:1"}, "'' is no user"),
         ({"user": "[object Object]", "relation": "organization", "object": "project:1"}, "is no user"),
         ({"user": "user:ann", "relation": "viewer", "object": "undefined"}, "'undefined' is no object"),
-        ({"user": "user:ann", "relation": "viewer"}, "'None' is no object"),
+        ({"user": "user:ann", "relation": "viewer"}, "There is no object"),
         ({"user": "x:ann", "relation": "viewer", "object": "project:1"}, "type 'x' is not an allowed"),
         ({"user": "ann", "relation": "viewer", "object": "project:1"}, ""),
         ({"user": "ann", "relation": "none", "object": "project:1"}, "has no type"),

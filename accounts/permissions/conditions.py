@@ -22,7 +22,9 @@ from accounts.permissions.language.model import Condition, ParameterType
 if TYPE_CHECKING:
     from cel_expr_python import cel
 
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_PART: Final = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
+_DURATION_PART: Final = re.compile(_PART)
+_DURATION: Final = re.compile(f"([+-]?)((?:{_PART})+|0)")
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _INT64: Final = range(-(2**63), 2**63)
 _UINT64: Final = range(2**64)
@@ -175,7 +177,8 @@ def _whole(bounds: range) -> Callable[[Any], int]:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise TypeError
         number = Decimal(str(value))
-        if number != number.to_integral_value() or int(number) not in bounds:
+        # Compared before it becomes an integer: "1e1000000" would have a million digits.
+        if not bounds.start <= number < bounds.stop or number != number.to_integral_value():
             raise ValueError
         return int(number)
 
@@ -201,14 +204,12 @@ def _timestamp(value: Any) -> datetime:
 
 def _duration(value: Any) -> timedelta:
     """Go's form: "1h30m", "-1.5s", "0"."""
-    text = _same(str)(value)
-    sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-    if body == "0":
-        return timedelta()
-    parts = _DURATION_PART.findall(body)
-    if not body or "".join(number + unit for number, unit in parts) != body:
+    match = _DURATION.fullmatch(_same(str)(value))
+    if match is None:  # told at once: looking for parts in a long text that is none takes the square of its length
         raise ValueError
-    return sign * timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    sign, parts = match[1], _DURATION_PART.findall(match[2])
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return timedelta(seconds=-seconds if sign == "-" else seconds)
 
 
 def _address(value: Any) -> str:

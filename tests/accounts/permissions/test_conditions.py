@@ -59,6 +59,8 @@ def test_takes_a_value_of_the_type(kind: str, value: Any, expression: str) -> No
         ("double", "nan"),
         ("duration", "1 hour"),
         ("duration", ""),
+        pytest.param("int", "1e1000000", id="a number of a million digits"),
+        pytest.param("duration", "1" * 100_000, id="a long text that is no duration"),
         ("timestamp", "2026-01-01T00:00:00"),
         ("timestamp", "yesterday"),
         ("ipaddress", "10.1.2"),

@@ -13,7 +13,7 @@ from accounts.errors import ApiKeyNotLive, ScopeNotHeld, ServiceAccountInactive
 from accounts.models import ApiKey, Organization, ServiceAccount
 from accounts.providers import session_cache, tokens
 from accounts.selectors import holding
-from accounts.services.locks import still_there
+from accounts.services.locks import lock_organization, still_there
 from audit import record
 from core import jobs, streams
 from core.access import require
@@ -40,6 +40,7 @@ def create(
     service account may. Writes `accounts.api_key.created`. Raises `InvalidInput` for unknown scopes or an expiry in the
     past, `ScopeNotHeld` and `PermissionNotHeld` when it would do more than its maker, `ServiceAccountInactive`."""
     require(actor, "accounts.api_key.manage", organization)
+    lock_organization(organization.pk)
     if service_account is None:
         wanted = _checked_scopes(actor, organization, scopes)
     else:
@@ -78,6 +79,7 @@ def rotate(*, actor: Actor, api_key: ApiKey, now: datetime) -> tuple[ApiKey, str
     """Give a key a new text; the old one stops at once. Writes `accounts.api_key.rotated`. Raises `ApiKeyNotLive`, and
     `ScopeNotHeld` or `PermissionNotHeld` when somebody would so come by a key that may do more."""
     require(actor, "accounts.api_key.manage", api_key)
+    lock_organization(api_key.organization_id)
     key = _live(api_key, now)
     if key.service_account is not None:
         holding.refuse_more_than_held(actor, key.organization, holding.permissions_of(key.service_account))

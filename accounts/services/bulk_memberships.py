@@ -11,9 +11,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from accounts.errors import AlreadyMember, NotEveryMemberChanged
+from accounts.errors import NotEveryMemberChanged
 from accounts.models import Membership, Organization, User, UserManager
 from accounts.services import memberships
+from accounts.services.locks import lock_organization
 from core import ids
 from core.access import Role, require
 from core.actor import Actor
@@ -112,9 +113,9 @@ class _Bulk:
     def prepare(self, users: Sequence[str]) -> None:
         """Find the people; lock the organisation, then its members in the order of their keys."""
         self._people = _people_named(users)
-        locked = Organization.objects.select_for_update(of=("self",)).get(pk=self.organization.pk)
+        lock_organization(self.organization.pk)
         found = Membership.objects.filter(
-            organization=locked, user_id__in={person.pk for person in self._people.values()}
+            organization=self.organization, user_id__in={person.pk for person in self._people.values()}
         )
         rows = found.select_related("user", "organization").order_by("pk").select_for_update(of=("self",))
         self._members = {member.user_id: member for member in rows}
@@ -143,16 +144,11 @@ class _Bulk:
             return Result.UNCHANGED
         self._require_for(self.role)
         if member is None:
-            try:
-                self._members[person.pk] = memberships.join(
-                    actor=self.actor, organization=self.organization, user=person, role=self.role
-                )
-                return Result.CREATED
-            except AlreadyMember:  # they accepted an invitation meanwhile
-                rows = Membership.objects.select_related("user", "organization").select_for_update(of=("self",))
-                member = rows.get(organization=self.organization, user=person)
-        self._require_for(Role(member.role))
-        self._members[person.pk] = memberships.give_role(actor=self.actor, member=member, role=self.role)
+            member = memberships.join(actor=self.actor, organization=self.organization, user=person, role=self.role)
+        else:
+            self._require_for(Role(member.role))
+            member = memberships.give_role(actor=self.actor, member=member, role=self.role)
+        self._members[person.pk] = member
         return Result.CREATED
 
     def _revoke(self, member: Membership | None) -> Result:

@@ -32,8 +32,8 @@ def create(
     permissions that no role may have, `PermissionNotHeld` for those that the actor lacks."""
     require(actor, "accounts.custom_role.manage", organization)
     wanted = _known(permissions)
-    holding.refuse_more_than_held(actor, organization, wanted)
     lock_organization(organization.pk)
+    holding.refuse_more_than_held(actor, organization, wanted)
     _refuse_taken(organization.pk, name)
     role = CustomRole.objects.create(organization=organization, name=name, description=description, permissions=wanted)
     after = {"name": name, "description": description, "permissions": wanted}

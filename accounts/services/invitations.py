@@ -10,6 +10,7 @@ from accounts.errors import AlreadyInvited, AlreadyMember, InvalidMailToken, Inv
 from accounts.models import Invitation, Membership, Organization, User, UserManager
 from accounts.providers import mail, tokens
 from accounts.services import memberships
+from accounts.services.locks import lock_organization
 from accounts.states import InvitationStatus
 from audit import record
 from core import jobs
@@ -27,9 +28,9 @@ def create(*, actor: Actor, organization: Organization, email: str, role: Role, 
     """Invite an address; the mail goes by a job. Writes `accounts.invitation.created`. Raises `AlreadyMember` and
     `AlreadyInvited`; only owners invite owners."""
     require(actor, "accounts.invitation.manage", organization)
+    lock_organization(organization.pk)
     memberships.require_for_role(actor, organization, role)
     email = UserManager.normalize_email(email)
-    Organization.objects.select_for_update(of=("self",)).get(pk=organization.pk)
     if Membership.objects.filter(organization=organization, user__email=email).exists():
         raise AlreadyMember
     open_ones = Invitation.objects.filter(organization=organization, email=email, status=InvitationStatus.PENDING)
@@ -98,6 +99,7 @@ def accept(*, actor: Actor, token: str, now: datetime) -> Membership:
     user = User.objects.get(pk=actor.person_id)
     if user.email != invitation.email:
         raise InvitationForAnother
+    lock_organization(invitation.organization_id)
     invitation.status, invitation.token_hash = InvitationStatus.ACCEPTED, None
     invitation.accepted_by, invitation.accepted_at = user, now
     invitation.save(update_fields=["status", "token_hash", "accepted_by", "accepted_at"])

@@ -7,7 +7,7 @@ from accounts.errors import AlreadyMember, LastOwner
 from accounts.models import Membership, Organization, User
 from accounts.selectors import holding
 from accounts.services import custom_roles, sessions, shares, teams
-from accounts.services.locks import still_there
+from accounts.services.locks import lock_organization, still_there
 from audit import record
 from core.access import Role, require
 from core.actor import Actor
@@ -19,12 +19,14 @@ def create(*, actor: Actor, organization: Organization, user: User, role: Role) 
     """Make `user` a member at once, without an invitation (staff, demo data). Writes `accounts.membership.created`.
     Raises `AlreadyMember`."""
     require(actor, "accounts.membership.manage", organization)
+    lock_organization(organization.pk)
     require_for_role(actor, organization, role)
     return join(actor=actor, organization=organization, user=user, role=role)
 
 
 def join(*, actor: Actor, organization: Organization, user: User, role: Role) -> Membership:
-    """Write the membership and its event, inside a command that has asked for permission. Raises `AlreadyMember`."""
+    """Write the membership and its event, inside a command that has locked the organisation and has asked for
+    permission. Raises `AlreadyMember`."""
     member, is_new = Membership.objects.get_or_create(organization=organization, user=user, defaults={"role": role})
     if not is_new:
         raise AlreadyMember
@@ -95,7 +97,7 @@ def take_out(*, actor: Actor, member: Membership) -> None:
 
 def _locked(membership: Membership) -> Membership:
     """Lock the organisation, then the member: two owners who leave at once must see each other."""
-    Organization.objects.select_for_update(of=("self",)).get(pk=membership.organization_id)
+    lock_organization(membership.organization_id)
     return still_there(membership)
 
 

@@ -22,8 +22,8 @@ def create(*, actor: Actor, organization: Organization, name: str, role: str = "
     """Make a service account; `role` is what it is to the organisation, "" for nothing yet. Writes
     `accounts.service_account.created`. Raises `PermissionNotHeld` for a role that has more than the actor."""
     require(actor, "accounts.service_account.manage", organization)
-    _check_role(actor, organization, role)
     lock_organization(organization.pk)
+    _check_role(actor, organization, role)
     account = ServiceAccount.objects.create(
         organization=organization,
         name=name,
@@ -63,6 +63,7 @@ def deactivate(*, actor: Actor, account: ServiceAccount, now: datetime) -> Servi
     """Shut all keys of a service account at once; what it was given stays with it. Writes
     `accounts.service_account.deactivated`. Raises `ServiceAccountInactive` when it is already."""
     require(actor, "accounts.service_account.manage", account)
+    lock_organization(account.organization_id)
     account = still_there(account)
     if not account.is_active:
         raise ServiceAccountInactive
@@ -79,6 +80,7 @@ def reactivate(*, actor: Actor, account: ServiceAccount, now: datetime) -> Servi
     `accounts.service_account.reactivated`. Raises `ServiceAccountActive`, and `PermissionNotHeld` when the account
     holds what the actor lacks."""
     require(actor, "accounts.service_account.manage", account)
+    lock_organization(account.organization_id)
     account = still_there(account)
     if account.is_active:
         raise ServiceAccountActive

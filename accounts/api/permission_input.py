@@ -15,6 +15,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.permissions import names, problems, tuples
+from accounts.permissions.defined import INVALID, Codes, find_relation, find_type
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Model
 from accounts.permissions.tuples import Object, Tuple
@@ -115,35 +116,16 @@ def read_tuple(model: Model, document: Any, code: Code) -> Tuple:
 def check_question(model: Model, asked: Tuple) -> None:
     """Raise Refused with the member that names what the model does not have: `asked` is a question, for which there
     need not be a tuple."""
-    check_relation(model, asked.object.type, asked.relation)
-    subject = asked.subject
-    if subject.relation:
-        check_relation(model, subject.type, subject.relation, of="user", member="user")
+    find_relation(model, asked.object.type, asked.relation, INVALID, of="object", member="relation")
+    check_kind(model, asked.subject.type, asked.subject.relation, INVALID, member="user")
+
+
+def check_kind(model: Model, kind: str, relation: str, codes: Codes, *, member: str) -> None:
+    """Raise Refused when the model has no such kind of subjects: a type, or with a relation a set of them."""
+    if relation:
+        find_relation(model, kind, relation, codes, of=member, member=member)
     else:
-        check_type(model, subject.type, member="user")
-
-
-def check_type(model: Model, name: str, code: Code = Code.VALIDATION, *, member: str) -> None:
-    """Raise Refused when the model has no such type."""
-    if name not in model.types:
-        raise Refused(code, f"There is no type '{name:.300}'.", tuple(model.types), member=member)
-
-
-def check_relation(
-    model: Model,
-    kind: str,
-    relation: str,
-    codes: tuple[Code, Code] = (Code.VALIDATION, Code.VALIDATION),
-    *,
-    of: str = "object",
-    member: str = "relation",
-) -> None:
-    """Raise Refused when the model has no such type (the member `of` named it) or the type no such relation."""
-    check_type(model, kind, codes[0], member=of)
-    relations = model.types[kind].relations
-    if relation not in relations:
-        message = f"There is no relation '{relation:.300}' of '{kind}'."
-        raise Refused(codes[1], message, tuple(relations), member=member)
+        find_type(model, kind, codes[0], member=member)
 
 
 def read_object(model: Model, text: str) -> Object:
@@ -152,7 +134,7 @@ def read_object(model: Model, text: str) -> Object:
     if ":" not in text or not kind:
         message = f"'{text:.300}' is no object: it is written type:id."
         raise Refused(Code.VALIDATION, message, tuple(model.types), member="object")
-    check_type(model, kind, Code.TYPE_NOT_FOUND, member="object")
+    find_type(model, kind, Code.TYPE_NOT_FOUND, member="object")
     return Object.parse(names.inward(text))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 from accounts.api import permission_serializers as s
-from accounts.api.permission_input import check_relation, check_type, read_object
+from accounts.api.permission_input import check_kind, read_object
 from accounts.api.permission_pages import next_position, read_position
 from accounts.api.permission_questions import QuestionView
 from accounts.errors import (
@@ -20,7 +20,7 @@ from accounts.errors import (
     TypeNotFound,
 )
 from accounts.permissions import names, problems
-from accounts.permissions.faults import Code
+from accounts.permissions.defined import NOT_FOUND, find_relation
 from core.api.operations import operation
 from core.api.requests import Request
 
@@ -28,7 +28,6 @@ LIST_ERRORS = (
     CursorInvalid, PermissionModelNotFound, QuestionInvalid, QuestionTooComplex, RelationNotFound, TupleInvalid,
     TypeNotFound,
 )  # fmt: skip
-_CODES = (Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
 
 
 class ListObjectsView(QuestionView):
@@ -46,7 +45,7 @@ class ListObjectsView(QuestionView):
         data = self.input()
         asked = self.asked(data)
         with problems.told():
-            check_relation(asked.engine.model, data["type"], data["relation"], _CODES, of="type")
+            find_relation(asked.engine.model, data["type"], data["relation"], NOT_FOUND, of="type", member="relation")
             one = asked.about({**data, "object": f"{data['type']}:-"})
             bounds = {"limit": data["limit"], "after": read_position(request, data)}
             page = asked.engine.page_of_objects(
@@ -75,11 +74,9 @@ class ListUsersView(QuestionView):
         asked = self.asked(data)
         with problems.told():
             wanted = read_object(asked.engine.model, data["object"])
-            check_relation(asked.engine.model, wanted.type, data["relation"], _CODES)
+            find_relation(asked.engine.model, wanted.type, data["relation"], NOT_FOUND, member="relation")
             kind, _, relation = data["user_type"].partition("#")
-            check_type(asked.engine.model, kind, _CODES[0], member="user_type")
-            if relation:
-                check_relation(asked.engine.model, kind, relation, _CODES, member="user_type")
+            check_kind(asked.engine.model, kind, relation, NOT_FOUND, member="user_type")
             bounds = {"limit": data["limit"], "after": read_position(request, data)}
             page = asked.engine.page_of_users(
                 str(wanted), data["relation"], data["user_type"], **asked.brought, **bounds

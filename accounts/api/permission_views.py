@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample
 
 from accounts.api import permission_serializers as s
-from accounts.api.permission_input import check_faults, check_relation, read_object
+from accounts.api.permission_input import check_faults, read_object
 from accounts.api.permission_questions import Asked, QuestionView
 from accounts.errors import (
     PermissionModelNotFound,
@@ -18,7 +18,8 @@ from accounts.errors import (
     TypeNotFound,
 )
 from accounts.permissions import names, problems
-from accounts.permissions.faults import Code, Refused
+from accounts.permissions.defined import NOT_FOUND, find_relation
+from accounts.permissions.faults import Refused
 from core.api.operations import operation
 from core.api.requests import Request
 from core.errors import FieldFault, InvalidInput
@@ -102,9 +103,7 @@ class ExpandView(QuestionView):
         asked = self.asked(data)
         with problems.told():
             wanted = read_object(asked.engine.model, data["object"])
-            check_relation(
-                asked.engine.model, wanted.type, data["relation"], (Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
-            )
+            find_relation(asked.engine.model, wanted.type, data["relation"], NOT_FOUND, member="relation")
             tree = asked.engine.expand(str(wanted), data["relation"], **asked.brought)
         return names.outward_all(tree.as_json())
 

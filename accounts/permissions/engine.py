@@ -18,15 +18,13 @@ from accounts.permissions import changes, conditions, expanding, explaining, rea
 from accounts.permissions.changes import Changes
 from accounts.permissions.compiled import compile_into
 from accounts.permissions.compiler import Program, subject_kind
+from accounts.permissions.defined import INVALID, NOT_FOUND, Codes, find_relation, find_type
 from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
-from accounts.permissions.language.model import Model, Pair, Relation
-from accounts.permissions.models import (
-    PermissionModel,
-    PermissionStore,
-)
+from accounts.permissions.language.model import Model, Pair
+from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.permissions.pages import Page, check_limit, id_of, page
 from accounts.permissions.reading import Stock
 from accounts.permissions.tuples import Object, Subject, Tuple
@@ -134,7 +132,7 @@ class Engine:
     def _row(self, subject: str, relation: str, target: str) -> tuple[int, str, str, str, str, str]:
         """One check as the engine takes it: node, object, the subject's type, id and relation, and its kind."""
         wanted = Object.parse(target)
-        node = self._node(wanted.type, relation, Code.VALIDATION, Code.VALIDATION)
+        node = self._node(wanted.type, relation, INVALID)
         asker = self._asker(subject)
         kind = subject_kind(asker.type, asker.relation)
         return node, wanted.id, asker.type, asker.id, asker.relation, kind
@@ -166,7 +164,7 @@ class Engine:
         """Answer `list_objects` for several relations, of whatever types, in one round trip, two where conditions can
         be met."""
         asker = self._asker(subject)
-        nodes = {one: self._node(*one, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND) for one in relations}
+        nodes = {one: self._node(*one, NOT_FOUND) for one in relations}
         question = self._question(given, context)
         answers: dict[Pair, list[str]] = {pair: [] for pair in nodes}
         asked = {node: pair for pair, node in nodes.items() if self._can_have(node, asker)}
@@ -195,7 +193,7 @@ class Engine:
         says `next`. What is there all the time is on exactly one page, whatever is written in between."""
         check_limit(limit)
         asker = self._asker(subject)
-        node = self._node(of_type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        node = self._node(of_type, relation, NOT_FOUND)
         question = self._question(given, context)
         if not self._can_have(node, asker):
             return page((), limit)
@@ -239,9 +237,9 @@ class Engine:
     ) -> list[str]:
         """All of them, or of those behind an id the first so many."""
         wanted = Object.parse(target)
-        node = self._node(wanted.type, relation, Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        node = self._node(wanted.type, relation, NOT_FOUND)
         of_type, _, of_relation = kind.partition("#")
-        self._check_subject(Subject(of_type, "", of_relation), Code.TYPE_NOT_FOUND, Code.RELATION_NOT_FOUND)
+        self._check_subject(Subject(of_type, "", of_relation), NOT_FOUND)
         question = self._question(given, context)
         if kind not in self.program.subjects[node]:
             return []
@@ -293,27 +291,19 @@ class Engine:
 
     # what all of them need
 
-    def _relations(self, object_type: str, code: Code) -> Mapping[str, Relation]:
-        definition = self.model.types.get(object_type)
-        if definition is None:
-            raise Refused(code, f"There is no type '{object_type}'.", tuple(self.model.types))
-        return definition.relations
-
-    def _node(self, object_type: str, relation: str, no_type: Code, no_relation: Code) -> int:
-        relations = self._relations(object_type, no_type)
-        if relation not in relations:
-            raise Refused(no_relation, f"There is no relation '{relation}' of '{object_type}'.", tuple(relations))
+    def _node(self, object_type: str, relation: str, codes: Codes) -> int:
+        find_relation(self.model, object_type, relation, codes)
         return self.program.relations[object_type, relation]
 
-    def _check_subject(self, subject: Subject, no_type: Code, no_relation: Code) -> None:
+    def _check_subject(self, subject: Subject, codes: Codes) -> None:
         if subject.relation:
-            self._node(subject.type, subject.relation, no_type, no_relation)
+            find_relation(self.model, subject.type, subject.relation, codes)
         else:
-            self._relations(subject.type, no_type)
+            find_type(self.model, subject.type, codes[0])
 
     def _asker(self, subject: str) -> Subject:
         asker = Subject.parse(subject)
-        self._check_subject(asker, Code.VALIDATION, Code.VALIDATION)
+        self._check_subject(asker, INVALID)
         return asker
 
     def _can_have(self, node: int, asker: Subject) -> bool:

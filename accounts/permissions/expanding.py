@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from accounts.permissions import tuples
-from accounts.permissions.faults import Code, Refused
+from accounts.permissions.defined import NOT_FOUND, find_relation
 from accounts.permissions.language.model import (
     Computed,
     Exclusion,
@@ -100,15 +100,9 @@ def expand(engine: Engine, target: str, relation: str, given: Given = ()) -> Tre
     """Return what `relation` of the object `target` is made of. One query. Raises Refused: 2000 for what is no object,
     2021 and 2022 for a type or relation that is not in the model, 2027 for a tuple given that it does not allow."""
     wanted = Object.parse(target)
-    definition = engine.model.types.get(wanted.type)
-    if definition is None:
-        raise Refused(Code.TYPE_NOT_FOUND, f"There is no type '{wanted.type}'.", tuple(engine.model.types))
-    found = definition.relations.get(relation)
-    if found is None:
-        message = f"There is no relation '{relation}' of '{wanted.type}'."
-        raise Refused(Code.RELATION_NOT_FOUND, message, tuple(definition.relations))
-    read = _subjects(engine, wanted, _relations_read(relation, found.rewrite), given)
-    return Tree(_node(f"{wanted}#{relation}", wanted, relation, found.rewrite, read))
+    rewrite = find_relation(engine.model, wanted.type, relation, NOT_FOUND).rewrite
+    read = _subjects(engine, wanted, _relations_read(relation, rewrite), given)
+    return Tree(_node(f"{wanted}#{relation}", wanted, relation, rewrite, read))
 
 
 def _relations_read(relation: str, rewrite: Rewrite) -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
 
+from accounts.permissions.defined import find_relation
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
 
@@ -152,13 +153,7 @@ def read(model: Model, document: Any, code: Code = Code.VALIDATION) -> Tuple:
 
 def check(model: Model, one: Tuple, code: Code) -> None:
     """Raise Refused with `code` when `model` does not allow the tuple; its `allowed` are the restrictions."""
-    definition = model.types.get(one.object.type)
-    if definition is None:
-        raise Refused(code, f"There is no type '{one.object.type}'.", tuple(model.types), member="object")
-    relation = definition.relations.get(one.relation)
-    if relation is None:
-        message = f"There is no relation '{one.relation:.300}' of '{one.object.type}'."
-        raise Refused(code, message, tuple(definition.relations), member="relation")
+    relation = find_relation(model, one.object.type, one.relation, (code, code), of="object", member="relation")
     if not relation.is_assignable:
         message = f"'{one.object.type}#{one.relation}' is computed: no tuple is written for it."
         raise Refused(code, message, member="relation")

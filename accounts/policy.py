@@ -19,19 +19,11 @@ from django.db.models import Model, Q, QuerySet
 
 from accounts.models import Session, User
 from accounts.permissions import asking
-from accounts.permissions.language.model import (
-    Computed,
-    Exclusion,
-    FromTupleset,
-    Intersection,
-    Pair,
-    Rewrite,
-    children,
-    leaves,
-)
+from accounts.permissions.language.model import Computed, Pair, leaves
 from accounts.permissions.product import (
     COMPANY,
     ORGANIZATION,
+    from_organization,
     given_of_person,
     given_of_staff,
     object_of,
@@ -105,7 +97,7 @@ class RelationPolicy:
         row says that it belongs. Raises `LookupError` too where `and` or `but not` stands over what comes from there:
         the rows cannot be told by where they belong, and none may be shown that a `but not` takes away."""
         kind, subject = type_of(queryset.model), subject_of(actor)
-        inherited = sorted((ORGANIZATION, one) for one in _from_organization(kind, relation))
+        inherited = sorted((ORGANIZATION, one) for one in from_organization(asking.engine().model, kind, relation))
         if subject is None:
             return queryset.none()
         if actor.is_staff and any(_staff_may(actor, subject, one) for _, one in inherited):
@@ -162,30 +154,6 @@ def _leading_to(kind: str, relation: str) -> frozenset[str]:
                 found.add(leaf.relation)
                 waiting.append(leaf.relation)
     return frozenset(found)
-
-
-def _from_organization(kind: str, relation: str) -> set[str]:
-    """The relations to a thing's organisation of which every holder has `relation` to the thing."""
-    model, found = asking.engine().model, set()
-    seen: set[tuple[str, bool]] = set()
-    waiting: list[tuple[Rewrite, bool]] = [(Computed(relation), False)]
-    while waiting:
-        rewrite, is_bounded = waiting.pop()
-        is_bounded |= isinstance(rewrite, Intersection | Exclusion)
-        if isinstance(rewrite, Computed) and (rewrite.relation, is_bounded) not in seen:
-            seen.add((rewrite.relation, is_bounded))
-            definition = model.relation(kind, rewrite.relation)
-            if definition is None:
-                raise LookupError(f"The permission model has no relation '{rewrite.relation}' of '{kind}'.")
-            waiting.append((definition.rewrite, is_bounded))
-        elif isinstance(rewrite, FromTupleset) and rewrite.tupleset == ORGANIZATION:
-            if is_bounded:
-                raise LookupError(
-                    f"Rows cannot be listed by '{relation}' of '{kind}': 'and' or 'but not' stands over '{rewrite}'."
-                )
-            found.add(rewrite.relation)
-        waiting += [(child, is_bounded) for child in children(rewrite)]
-    return found
 
 
 # staff

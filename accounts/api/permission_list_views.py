@@ -21,6 +21,7 @@ from accounts.errors import (
 )
 from accounts.permissions import names, problems
 from accounts.permissions.defined import NOT_FOUND, find_relation
+from accounts.selectors.reached import page_of_objects
 from core.api.operations import operation
 from core.api.requests import Request
 
@@ -48,8 +49,8 @@ class ListObjectsView(QuestionView):
             find_relation(asked.engine.model, data["type"], data["relation"], NOT_FOUND, of="type", member="relation")
             one = asked.about({**data, "object": f"{data['type']}:-"})
             bounds = {"limit": data["limit"], "after": read_position(request, data)}
-            page = asked.engine.page_of_objects(
-                str(one.subject), data["relation"], data["type"], **asked.brought, **bounds
+            page = page_of_objects(
+                asked.engine, str(one.subject), data["relation"], data["type"], **asked.brought, **bounds
             )
         objects = list(map(names.outward, page.items))
         return {"objects": objects, "next": next_position(request, page.next), "complete": page.is_complete}
@@ -79,7 +80,7 @@ class ListUsersView(QuestionView):
             check_kind(asked.engine.model, kind, relation, NOT_FOUND, member="user_type")
             bounds = {"limit": data["limit"], "after": read_position(request, data)}
             page = asked.engine.page_of_users(
-                str(wanted), data["relation"], data["user_type"], **asked.brought, **bounds
+                str(wanted), data["relation"], data["user_type"], **asked.brought_towards(wanted), **bounds
             )
         users = list(map(names.outward, page.items))
         return {"users": users, "next": next_position(request, page.next), "complete": page.is_complete}

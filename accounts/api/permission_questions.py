@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -11,12 +11,12 @@ from accounts.api.permission_input import check_question, read_tuple, read_tuple
 from accounts.permissions import PERMISSION_ASK, names, problems, providers, tuples
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.known import given_about
+from accounts.permissions.known import given_about, given_towards
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE, subject_of
 from accounts.permissions.providers.base import Provider
 from accounts.permissions.providers.local import LocalProvider
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import Object, Tuple
 from core import ids
 from core.access import allows, require
 from core.actor import Actor
@@ -57,8 +57,14 @@ class Asked:
 
     def brought_about(self, *questions: Tuple) -> Mapping[str, Any]:
         """Return what is brought along for some questions: what the body says, and what rows say by themselves."""
-        known = given_about(*((str(one.subject), str(one.object)) for one in questions))
-        given = [*self.brought["given"], *(one for one in known if self.engine.allows(one))]
+        return self._with(given_about(*((str(one.subject), str(one.object)) for one in questions)))
+
+    def brought_towards(self, target: Object) -> Mapping[str, Any]:
+        """Return what is brought along for a question about whoever has a relation to an object."""
+        return self._with(given_towards(str(target)))
+
+    def _with(self, known: Sequence[Tuple]) -> Mapping[str, Any]:
+        given = [*self.brought["given"], *filter(self.engine.allows, known)]
         return {**self.brought, "given": list(dict.fromkeys(given)) if known else given}
 
     def about(self, document: Mapping[str, Any], pointer: str = "") -> Tuple:

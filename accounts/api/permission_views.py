@@ -104,7 +104,7 @@ class ExpandView(QuestionView):
         with problems.told():
             wanted = read_object(asked.engine.model, data["object"])
             find_relation(asked.engine.model, wanted.type, data["relation"], NOT_FOUND, member="relation")
-            tree = asked.engine.expand(str(wanted), data["relation"], **asked.brought)
+            tree = asked.engine.expand(str(wanted), data["relation"], **asked.brought_towards(wanted))
         return names.outward_all(tree.as_json())
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Final
 from uuid import UUID
 
 from accounts.actors import actor_of_user
 from accounts.models import User
-from accounts.permissions.product import ORGANIZATION, given_of_person, given_of_staff, shipped, type_of
+from accounts.permissions.product import COMPANY, ORGANIZATION, given_of_person, given_of_staff, shipped, type_of
 from accounts.permissions.tuples import Object, Subject, Tuple
 from core.models import Entity, entities_by_type
+
+_STAFF: Final = User.objects.filter(is_staff=True, is_active=True)
+_OF_STAFF: Final = frozenset({COMPANY.partition(":")[0], "staff_group"})
 
 
 def given_about(*questions: tuple[str, str]) -> tuple[Tuple, ...]:
@@ -28,10 +32,19 @@ def given_about(*questions: tuple[str, str]) -> tuple[Tuple, ...]:
     found: list[Tuple] = [one for number in targets.get(User, ()) for one in given_of_person(number)]
     for entity, numbers in targets.items():
         found += _belonging(entity, numbers)
-    staff = User.objects.filter(pk__in=people, is_staff=True, is_active=True) if people else ()
+    staff = _STAFF.filter(pk__in=people) if people else ()
     for person in staff:
         found += given_of_staff(actor_of_user(person))
     return tuple(found)
+
+
+def given_towards(target: str) -> tuple[Tuple, ...]:
+    """Return what the product itself brings along when it asks who has a relation to `target`: of the company and of a
+    group of staff also who is staff. A query more for each staff member whom groups bound."""
+    found = given_about(("", target))
+    if target.partition(":")[0] not in _OF_STAFF:
+        return found
+    return (*found, *(one for person in _STAFF.all() for one in given_of_staff(actor_of_user(person))))
 
 
 def _belonging(entity: type[Entity], numbers: Iterable[UUID]) -> Iterator[Tuple]:

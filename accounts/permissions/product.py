@@ -20,7 +20,16 @@ from accounts.permissions.compiled import compile_into
 from accounts.permissions.engine import save_model
 from accounts.permissions.language import Fault, Model, check, combine, from_json
 from accounts.permissions.language.faults import FaultType
-from accounts.permissions.language.model import Relation, TypeDefinition
+from accounts.permissions.language.model import (
+    Computed,
+    Exclusion,
+    FromTupleset,
+    Intersection,
+    Relation,
+    Rewrite,
+    TypeDefinition,
+    children,
+)
 from accounts.permissions.language.modules import MANIFEST, files_of
 from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.permissions.tuples import Object, Subject, Tuple
@@ -104,6 +113,31 @@ def _joined(known: Model, *, is_strict: bool) -> Model:
         elif definition.module not in modules:
             types[name] = TypeDefinition(name, definition.relations, module=definition.module)
     return replace(ours, types=types, conditions={**known.conditions, **ours.conditions})
+
+
+def from_organization(model: Model, kind: str, relation: str) -> set[str]:
+    """Return the relations to a thing's organisation of which every holder has `relation` to the thing. Raises
+    `LookupError` where the model has no such relation, or where `and` or `but not` stands over what it takes."""
+    found: set[str] = set()
+    seen: set[tuple[str, bool]] = set()
+    waiting: list[tuple[Rewrite, bool]] = [(Computed(relation), False)]
+    while waiting:
+        rewrite, is_bounded = waiting.pop()
+        is_bounded |= isinstance(rewrite, Intersection | Exclusion)
+        if isinstance(rewrite, Computed) and (rewrite.relation, is_bounded) not in seen:
+            seen.add((rewrite.relation, is_bounded))
+            definition = model.relation(kind, rewrite.relation)
+            if definition is None:
+                raise LookupError(f"The permission model has no relation '{rewrite.relation}' of '{kind}'.")
+            waiting.append((definition.rewrite, is_bounded))
+        elif isinstance(rewrite, FromTupleset) and rewrite.tupleset == ORGANIZATION:
+            if is_bounded:
+                raise LookupError(
+                    f"Rows cannot be listed by '{relation}' of '{kind}': 'and' or 'but not' stands over '{rewrite}'."
+                )
+            found.add(rewrite.relation)
+        waiting += [(child, is_bounded) for child in children(rewrite)]
+    return found
 
 
 # who and what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from typing import Any, Final
@@ -9,7 +10,7 @@ from typing import Any, Final
 from django import forms
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts.permissions import names
+from accounts.admin.permission_parts import inward
 from accounts.permissions.faults import Refused
 from accounts.permissions.language import Fault, Faulty, Model, parse
 from accounts.permissions.tuples import Tuple
@@ -22,20 +23,49 @@ _SAID: Final = re.compile(r"(?P<user>\S+)\s+(?P<relation>\S+)\s+(?P<object>\S+)(
 _CONDITION: Final = re.compile(r"\s+with\s+(?P<name>\S+)(?:\s+(?P<context>\{.*\}))?\s*")
 
 
-def with_choices(refused: Refused) -> str:
-    """Return what is refused, and what would have been right."""
-    return f"{refused} There are: {', '.join(refused.allowed)}." if refused.allowed else str(refused)
+_CHOICES: Final = 15  # that are told in full; of more, the nearest
+_FIELDS: Final = {"relation": "relation", "object": "target", "user": "subject"}
+
+
+def with_choices(refused: Refused, given: str = "") -> str:
+    """Return what is refused, and what would have been right: of many choices those that are nearest to `given`."""
+    choices = refused.allowed
+    if not choices or "allowed:" in str(refused):
+        return str(refused)
+    if len(choices) <= _CHOICES:
+        return f"{refused} There are: {', '.join(choices)}."
+    near = difflib.get_close_matches(given, choices, n=5, cutoff=0.5)
+    told = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(choices[:_CHOICES])} and others."
+    return f"{refused} {told}"
+
+
+def refuse(form: forms.Form, refused: Refused) -> None:
+    """Say what is refused, at the field that is wrong: the one that the refusal names, or else whose word it quotes."""
+    quoted = (
+        name for name in _FIELDS.values() if f"'{form.cleaned_data.get(name, '').partition(':')[0]}'" in str(refused)
+    )
+    name = _FIELDS.get(refused.member) or next(quoted, "")
+    given = form.data.get(form.add_prefix(name), "") if name else ""
+    form.add_error(name or None, with_choices(refused, given.strip()))
+
+
+def named(text: str) -> str:
+    """Return `inward(text)`; a fault of the field for an address that nobody has."""
+    try:
+        return inward(text)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from error
 
 
 class ContextField(forms.JSONField):
     """Parameters of conditions: a JSON object."""
 
-    def __init__(self) -> None:
+    def __init__(self, help_text: str = "Parameters of conditions, as JSON.") -> None:
         super().__init__(
             label="Context",
             required=False,
             widget=UnfoldAdminTextInputWidget(attrs={"placeholder": '{"hour": 9}'}),
-            help_text="Parameters of conditions, as JSON.",
+            help_text=help_text,
         )
 
     def prepare_value(self, value: Any) -> Any:
@@ -52,21 +82,30 @@ class QuestionForm(forms.Form):
     """Why has a subject a relation to an object, or why not?"""
 
     subject = forms.CharField(
-        label="Who", max_length=600, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "user:usr_…"})
+        label="Who",
+        max_length=600,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "ann@example.com"}),
+        help_text="An e-mail address, an id (usr_…, sva_…), or type:id.",
     )
     relation = forms.CharField(
-        label="Is what", max_length=50, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "viewer"})
+        label="Is what",
+        max_length=50,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "billing.invoice.view", "list": "known-relations"}),
+        help_text="A relation or a permission.",
     )
     target = forms.CharField(
-        label="Of what", max_length=600, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "organization:org_…"})
+        label="Of what",
+        max_length=600,
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "org_…"}),
+        help_text="An id (org_…, inv_…), or type:id.",
     )
     context = ContextField()
 
     def clean_subject(self) -> str:
-        return names.inward(self.cleaned_data["subject"].strip())
+        return named(self.cleaned_data["subject"])
 
     def clean_target(self) -> str:
-        return names.inward(self.cleaned_data["target"].strip())
+        return named(self.cleaned_data["target"])
 
     def clean_relation(self) -> str:
         return str(self.cleaned_data["relation"]).strip()
@@ -77,7 +116,7 @@ class TuplesField(forms.CharField):
     `with condition {…}`."""
 
     def __init__(self, label: str) -> None:
-        hint = "organization:org_…#viewer@user:usr_…"
+        hint = "organization:org_…#viewer@user:ann@example.com"
         super().__init__(
             label=label,
             required=False,
@@ -100,15 +139,16 @@ class TuplesField(forms.CharField):
 
 
 def read_tuple(line: str) -> Tuple:
-    """Read a tuple as people write it. Raises Refused, and ValueError for a context that is no JSON."""
+    """Read a tuple as people write it. Raises Refused, and ValueError for a context that is no JSON and an e-mail
+    address that nobody has."""
     match = _WRITTEN.fullmatch(line) or _SAID.fullmatch(line)
     condition = _CONDITION.fullmatch(match["rest"]) if match and match["rest"].strip() else None
     if match is None or (match["rest"].strip() and condition is None):
         raise ValueError(f"'{line:.80}' is no tuple: it is written object#relation@subject.")
     document: dict[str, Any] = {
-        "user": names.inward(match["user"]),
+        "user": inward(match["user"]),
         "relation": match["relation"],
-        "object": names.inward(match["object"]),
+        "object": inward(match["object"]),
     }
     if condition:
         document["condition"] = {"name": condition["name"], "context": json.loads(condition["context"] or "{}")}

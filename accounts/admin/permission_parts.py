@@ -7,23 +7,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
-from uuid import UUID
 
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from accounts.models import User, UserManager
+from accounts.permissions import asking, names
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
 from accounts.permissions.tuples import Tuple
+from core import ids
 from core.access import allows
 from core.actor import Actor
 from core.admin import Section
 from core.admin.html import Linked, Shown, admin_url, list_url, shown
-from core.models import Entity, entities_by_type
+from core.models import Entity, entities_by_prefix
 
+STAFF_GROUP: Final = "staff_group"
 TUPLES_VIEW: Final = "accounts.relation_tuple.view"
 WHY_NEEDS: Final = ("accounts.permission.ask",)
 WHAT_IF_NEEDS: Final = ("accounts.permission.ask", "accounts.permission_model.view")
@@ -42,11 +46,38 @@ def require_page(model_admin: Any, request: HttpRequest, *permissions: str) -> A
 # names
 
 
+def inward(text: str) -> str:
+    """Return an object or a subject, as people name it, as tuples hold it: `type:id` in each of its forms, a person by
+    the e-mail address (`ann@example.com`, `user:ann@example.com`), anything by its public id alone (`org_…`). Raises
+    ValueError for an address that nobody has."""
+    text = text.strip()
+    bare = text.removeprefix("user:")
+    if "@" in bare and not any(mark in bare for mark in ":# "):
+        person = User.objects.filter(email=UserManager.normalize_email(bare)).first()
+        if person is None:
+            raise ValueError(f"Nobody has the e-mail address '{bare:.100}'.")
+        return f"user:{person.pk}"
+    key, mark, relation = text.partition("#")
+    named = "" if ":" in key else _by_public_id(key)
+    return f"{named}{mark}{relation}" if named else names.inward(text)
+
+
+def _by_public_id(text: str) -> str:
+    """Return a public id (`usr_…`) as it stands in tuples, "" for what is none."""
+    try:
+        prefix, key = ids.split(text)
+    except ids.MalformedId:
+        return ""
+    entity = entities_by_prefix.get(prefix)
+    kinds = asking.engine().model.types if entity is not None else ()
+    return next((f"{kind}:{key}" for kind in kinds if names.entity_of(kind) is entity), "")
+
+
 @dataclass(slots=True)
 class Names:
     """Objects and subjects as people know them: one query for each type, however many there are."""
 
-    _found: dict[tuple[str, str], Entity] = field(default_factory=dict)
+    _found: dict[tuple[str, str], Model] = field(default_factory=dict)
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Names:
@@ -54,15 +85,15 @@ class Names:
         wanted: dict[str, set[str]] = {}
         for text in texts:
             kind, key, _ = _parts(text)
-            if _entity(kind) is not None and _UUID.fullmatch(key):
+            if _is_key(kind, key):
                 wanted.setdefault(kind, set()).add(key)
-        names = cls()
+        found = cls()
         for kind, keys in wanted.items():
-            entity = _entity(kind)
-            assert entity is not None
-            for one in entity._default_manager.filter(pk__in=[UUID(key) for key in keys]):
-                names._found[kind, str(one.pk)] = one
-        return names
+            model = _model(kind)
+            assert model is not None
+            for one in model._default_manager.filter(pk__in=keys):
+                found._found[kind, str(one.pk)] = one
+        return found
 
     def shown(self, text: str) -> Shown:
         """Return `user:ann@example.com`, linked to its page; an id that nobody knows as it is."""
@@ -75,6 +106,15 @@ class Names:
         html = format_html('<span class="ch-rel" title="{}"><span>{}:</span>{}{}</span>', text, kind, words, behind)
         return shown(html, Linked(text, getattr(one, "public_id", "")))
 
+    def missing(self, texts: Iterable[str]) -> list[str]:
+        """Return which of `texts`, looked up before, should be rows of ours and are none."""
+        parts = ((text, *_parts(text)[:2]) for text in texts)
+        return [
+            names.outward(text)
+            for text, kind, key in parts
+            if _model(kind) is not None and key != "*" and (kind, key) not in self._found
+        ]
+
 
 def _parts(text: str) -> tuple[str, str, str]:
     kind, _, rest = text.partition(":")
@@ -82,8 +122,15 @@ def _parts(text: str) -> tuple[str, str, str]:
     return kind, key, relation
 
 
-def _entity(kind: str) -> type[Entity] | None:
-    return entities_by_type.get(kind.replace("_", ""))
+def _model(kind: str) -> type[Model] | None:
+    return Group if kind == STAFF_GROUP else names.entity_of(kind)
+
+
+def _is_key(kind: str, key: str) -> bool:
+    model = _model(kind)
+    if model is Group:
+        return key.isascii() and key.isdigit() and int(key) < 2**31
+    return model is not None and _UUID.fullmatch(key) is not None
 
 
 def tuples_section(actor: Actor, kind: str, row: Entity) -> list[Section]:
@@ -95,11 +142,11 @@ def tuples_section(actor: Actor, kind: str, row: Entity) -> list[Section]:
         Q(object_type=kind, object_id=key) | Q(subject_type=kind, subject_id=key), store__name=STORE
     ).order_by("-pk")[:_ROWS]
     tuples = [Tuple.of(one) for one in rows]
-    names = Names.of(text for one in tuples for text in (str(one.subject), str(one.object)))
+    known = Names.of(text for one in tuples for text in (str(one.subject), str(one.object)))
     section = Section(
         "Relations",
         ("Who", "Is what", "Of what"),
-        [(names.shown(str(one.subject)), one.relation, names.shown(str(one.object))) for one in tuples],
+        [(known.shown(str(one.subject)), one.relation, known.shown(str(one.object))) for one in tuples],
         list_url(RelationTuple, urlencode({"q": f"{kind}:{key}"})),
         "Stands in no tuple.",
         "account_tree",

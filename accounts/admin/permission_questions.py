@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from accounts.admin.permission_forms import QuestionForm, WhatIfForm, with_choices
+from accounts.admin.permission_forms import QuestionForm, WhatIfForm, refuse, with_choices
 from accounts.admin.permission_parts import WHAT_IF_NEEDS, WHY_NEEDS, Names, require_page
 from accounts.permissions import asking
 from accounts.permissions.comparing import Comparison, Grant, preview
@@ -28,6 +29,7 @@ from core.access import allows
 from core.commands import record_refusal
 from core.errors import AppError
 
+CREATE: Final = "accounts.permission_model.create"
 WRITE: Final = "accounts.relation_tuple.write"
 _SHOWN: Final = 200
 _TONES: Final = {
@@ -70,7 +72,7 @@ def why_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
             found = asked.explain(*question, given, data["context"])
             shown = _explained(found)
         except Refused as refused:
-            form.add_error(None, with_choices(refused))
+            refuse(form, refused)
     return _page(model_admin, request, "why", "Why", form, asked, **shown)
 
 
@@ -83,6 +85,7 @@ def _explained(found: Explanation) -> dict[str, Any]:
         "tone": tone,
         "who": known.shown(found.subject),
         "whose": known.shown(found.object),
+        "missing": known.missing([found.subject, found.object]),
         "steps": [_shown(step, known) for step in steps],
     }
 
@@ -122,9 +125,12 @@ def what_if_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     shown: dict[str, Any] = {"may_apply": allows(actor, WRITE)}
     if form.is_bound and form.is_valid():
         data = form.cleaned_data
+        shown |= {"compared": _fingerprint(data), "may_save": data["model"] and allows(actor, CREATE)}
         try:
             if "apply" in request.POST and not data["model"]:
-                return _applied(model_admin, request, asked, data)
+                if not (unready := _unready(request, shown["compared"])):
+                    return _applied(model_admin, request, asked, data)
+                form.add_error(None, unready)
             found = preview(
                 asked, model=data["model"], added=data["added"], removed=data["removed"], context=data["context"]
             )
@@ -137,6 +143,18 @@ def what_if_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
         except OperationalError:
             form.add_error(None, "It took too long. Ask about fewer tuples at a time.")
     return _page(model_admin, request, "what_if", "What if", form, asked, **shown)
+
+
+def _fingerprint(data: dict[str, Any]) -> str:
+    """Tell two sets of changes apart."""
+    return hashlib.sha256(repr((data["added"], data["removed"])).encode()).hexdigest()
+
+
+def _unready(request: HttpRequest, fingerprint: str) -> str:
+    """What is missing before changes are applied; "" when nothing is."""
+    if request.POST.get("compared") != fingerprint:
+        return "These are other tuples than those that were compared. Look at what they change, then apply them."
+    return "" if request.POST.get("reason", "").strip() else "Say the reason for which you apply these tuples."
 
 
 def _compared(found: Comparison) -> dict[str, Any]:
@@ -159,7 +177,7 @@ def _applied(model_admin: Any, request: HttpRequest, asked: Engine, data: dict[s
     actor = model_admin.admin_site.actor_of(request)
     if not allows(actor, WRITE):
         raise PermissionDenied
-    with context.changed(source="admin", reason=request.POST.get("reason", "")[:500]):
+    with context.changed(source="admin", reason=request.POST["reason"].strip()[:500]):
         done = relations.write(
             actor=actor, engine=asked, writes=data["added"], deletes=data["removed"], on_duplicate="replace"
         )
@@ -182,6 +200,7 @@ def _page(
         "form": form,
         "may_ask_what_if": all(allows(actor, permission) for permission in WHAT_IF_NEEDS),
         "sees_tuples": model_admin.has_view_permission(request),
+        "known_relations": sorted({name for definition in types.values() for name in definition.relations}),
         "known_types": [kind for kind, definition in types.items() if definition.relations],
     }
     return TemplateResponse(request, f"admin/permissions/{name}.html", {**page, **shown})

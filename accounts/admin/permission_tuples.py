@@ -11,22 +11,21 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.admin.permission_parts import TUPLES_VIEW, Names
+from accounts.admin.permission_forms import ContextField, named, refuse
+from accounts.admin.permission_parts import TUPLES_VIEW, Names, inward
 from accounts.admin.permission_questions import what_if_view, why_view
-from accounts.permissions import asking, names, tuples
+from accounts.permissions import asking, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
 from accounts.permissions.tuples import Tuple
 from accounts.services import relations
 from audit.models import Event
-from core import ids
 from core.access import allows
 from core.admin import Call, CommandAction, CommandForm, Effect, Empty, EntityAdmin, Outcome
 from core.admin.html import NOTHING, list_url, moment
-from core.models import entities_by_prefix, entities_by_type
 
 WRITE: Final = "accounts.relation_tuple.write"
 
@@ -36,24 +35,26 @@ class TupleForm(CommandForm):
 
     subject = forms.CharField(
         max_length=600,
-        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "user:usr_… or team:…#member or user:*"}),
-        help_text="Who: type:id, type:* for everybody, or type:id#relation; ids as the pages show them.",
+        widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "ann@example.com or team:tem_…#member or user:*"}),
+        help_text="Who: an e-mail address, an id, type:id, type:* for everybody, or type:id#relation.",
     )
     relation = forms.CharField(max_length=50, widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "viewer"}))
     target = forms.CharField(
         label="Object",
         max_length=600,
         widget=UnfoldAdminTextInputWidget(attrs={"placeholder": "organization:org_…"}),
-        help_text="To what: type:id.",
+        help_text="To what: an id, or type:id.",
     )
     condition = forms.CharField(
         max_length=50, required=False, widget=UnfoldAdminTextInputWidget, help_text="A condition of the model, if any."
     )
-    context = forms.JSONField(
-        required=False,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text='What the condition is told: {"hour": 9}. The request tells the rest.',
-    )
+    context = ContextField('What the condition is told: {"hour": 9}. The request tells the rest.')
+
+    def clean_subject(self) -> str:
+        return named(self.cleaned_data["subject"])
+
+    def clean_target(self) -> str:
+        return named(self.cleaned_data["target"])
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -61,9 +62,9 @@ class TupleForm(CommandForm):
         if not {"subject", "relation", "target"} <= data.keys():
             return data
         document: dict[str, Any] = {
-            "user": names.inward(data["subject"].strip()),
+            "user": data["subject"],
             "relation": data["relation"].strip(),
-            "object": names.inward(data["target"].strip()),
+            "object": data["target"],
         }
         if data.get("condition"):
             document["condition"] = {"name": data["condition"].strip(), "context": data.get("context") or {}}
@@ -71,9 +72,7 @@ class TupleForm(CommandForm):
             data["tuple"] = tuples.read(asked.model, document)
             tuples.check(asked.model, data["tuple"], Code.VALIDATION)
         except Refused as refused:
-            known = f" There are: {', '.join(refused.allowed)}." if refused.allowed else ""
-            member = {"user": "subject", "object": "target", "relation": "relation"}.get(refused.member)
-            self.add_error(member, f"{refused}{known}")
+            refuse(self, refused)
         return data
 
 
@@ -174,7 +173,7 @@ class RelationTupleAdmin(EntityAdmin):
     list_display = ("who", "has", "of", "under", "since")
     list_filter = (ObjectType, ByRelation, SubjectType)
     search_by = ("object_id",)
-    search_help_text = "user:<id>, organization:<id>, organization:<id>#member, or an id"
+    search_help_text = "E-mail, id, type:id, type:id#relation"
     facts = ("who", "has", "of", "under", "context", "since")
     commands = (REMOVE,)
     row_commands = ("remove",)
@@ -197,7 +196,10 @@ class RelationTupleAdmin(EntityAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RelationTuple], search_term: str
     ) -> tuple[QuerySet[RelationTuple], bool]:
-        term = names.inward(search_term.strip())
+        try:
+            term = inward(search_term)
+        except ValueError:  # an address that nobody has
+            return queryset.none(), False
         return (queryset.filter(_stands_in(term)) if term else queryset), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -267,9 +269,6 @@ def _stands_in(term: str) -> Q:
     """Tuples in which `type:id`, `type:id#relation` or an id stands on either side."""
     kind, mark, rest = term.partition(":")
     if not mark:
-        named = _named(term)
-        if named:
-            return _stands_in(named)
         asked = asking.engine()
         types = list(asked.model.types)  # an index leads by type
         return Q(object_type__in=types, object_id=term) | Q(subject_type__in=types, subject_id=term)
@@ -278,16 +277,3 @@ def _stands_in(term: str) -> Q:
     if mark:
         return (target & Q(relation=relation)) | (subject & Q(subject_relation=relation))
     return target | subject
-
-
-def _named(term: str) -> str:
-    """Return a public id (`usr_…`) as it stands in tuples, "" for what is none."""
-    try:
-        prefix, key = ids.split(term)
-    except ids.MalformedId:
-        return ""
-    entity = entities_by_prefix.get(prefix)
-    kinds = [name for name, known in entities_by_type.items() if known is entity]
-    asked = asking.engine()
-    of_model = {kind.replace("_", ""): kind for kind in asked.model.types}
-    return next((f"{of_model[kind]}:{key}" for kind in kinds if kind in of_model), "")

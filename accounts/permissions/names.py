@@ -13,12 +13,13 @@ from core import ids
 from core.models import Entity, entities_by_type
 
 _UUID_CHARACTERS = 36
+_KEPT_AS = {"role": "customrole"}  # types that are called otherwise than the rows behind them
 
 
 def inward(text: str) -> str:
     """Return `text` (`type:id`, `type:id#relation`) as tuples hold it."""
     kind, _, rest = text.partition(":")
-    entity = _entity(kind)
+    entity = entity_of(kind)
     if entity is None:
         return text
     key, mark, relation = rest.partition("#")
@@ -31,7 +32,7 @@ def inward(text: str) -> str:
 def outward(text: str) -> str:
     """Return `text` as the API shows it."""
     kind, _, rest = text.partition(":")
-    entity = _entity(kind)
+    entity = entity_of(kind)
     key, mark, relation = rest.partition("#")
     if entity is None or len(key) != _UUID_CHARACTERS:
         return text
@@ -51,5 +52,6 @@ def outward_all(value: Any) -> Any:
     return outward(value) if isinstance(value, str) else value
 
 
-def _entity(kind: str) -> type[Entity] | None:
-    return entities_by_type.get(kind.replace("_", ""))
+def entity_of(kind: str) -> type[Entity] | None:
+    """Return the table whose rows are the objects of a type; None for a type of which we keep none."""
+    return entities_by_type.get(_KEPT_AS.get(kind, kind.replace("_", "")))

@@ -297,19 +297,20 @@ class EntityAdmin(ModelAdmin):
     def page(self, request: HttpRequest, obj: Any, template: str, **context: Any) -> TemplateResponse:
         """Render a page about `obj`: its head (title, states, id, commands that its state allows) and `context`."""
         request.current_app = self.admin_site.name
-        actor = self.admin_site.actor_of(request)
+        actor, is_new = self.admin_site.actor_of(request), obj._state.adding
+        title = f"New {self.opts.verbose_name}" if is_new else str(obj)
         return TemplateResponse(
             request,
             template,
             {
                 **self.admin_site.each_context(request),
-                "title": str(obj),
+                "title": title,
                 "opts": self.opts,
-                "original": None if obj._state.adding else obj,
+                "original": None if is_new else obj,
                 "object_id": obj.pk,
-                "headline": f"New {self.opts.verbose_name}" if obj._state.adding else self.get_title(obj),
-                "states": [] if obj._state.adding else list(self.get_states(obj)),
-                "public_id": "" if obj._state.adding else getattr(obj, "public_id", ""),
+                "headline": title if is_new else self.get_title(obj),
+                "states": [] if is_new else list(self.get_states(obj)),
+                "public_id": "" if is_new else getattr(obj, "public_id", ""),
                 "object_url": self.way_back(obj),
                 "commands": self.offered_commands(self.all_commands, obj, actor),
                 **context,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.html import strip_tags
 
-from accounts.models import Organization, User
+from accounts.models import CustomRole, Organization, User
 from accounts.permissions import asking
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.language import parse, to_dsl
@@ -56,6 +57,13 @@ def tuples(engine: Engine, organization: Organization, stranger: User) -> dict[s
         ]
     )
     return named
+
+
+@pytest.fixture
+def db_role(organization: Organization) -> CustomRole:
+    return CustomRole.objects.create(
+        organization=organization, name="Book keeper", permissions=["billing.invoice.view"]
+    )
 
 
 def _text(reply: HttpResponse) -> str:
@@ -112,6 +120,49 @@ def test_says_what_is_wrong_with_a_question(desk: Client, engine: Engine, asked:
     assert told in _words(desk.get(WHY, asked))
 
 
+def test_takes_people_by_their_address_and_things_by_their_id(
+    desk: Client, tuples: dict[str, str], stranger: User, organization: Organization
+):
+    for who in (stranger.email, stranger.email.upper(), f"user:{stranger.email}", stranger.public_id):
+        asked = {"subject": who, "relation": "admin", "target": organization.public_id}
+        assert "This is the shortest way" in _words(desk.get(WHY, asked)), who
+        assert str(stranger) in _words(desk.get(TUPLES, {"q": who})), who
+    written = f"organization:{organization.public_id}#viewer@user:{stranger.email}"
+    assert "Nothing would be otherwise" not in _words(desk.post(WHAT_IF, {"added": written}))
+    nobody = {"subject": "nobody@example.com", "relation": "admin", "target": organization.public_id}
+    assert "Nobody has the e-mail address 'nobody@example.com'." in _words(desk.get(WHY, nobody))
+    assert "Nobody has the e-mail address" in _words(desk.post(WHAT_IF, {"added": "team:1#member@user:x@y.example"}))
+
+
+def test_says_that_it_does_not_know_whom_or_what_is_meant(desk: Client, engine: Engine, owner: User):
+    asked = {"subject": owner.email, "relation": "viewer", "target": "invoice:inv_123"}
+    words = _words(desk.get(WHY, asked))
+    assert "There is no invoice:inv_123. Is the id whole?" in words
+    assert "There is no user:" not in words
+
+
+def test_names_roles_and_groups_of_staff(
+    desk: Client, engine: Engine, owner: User, organization: Organization, db_role: CustomRole
+):
+    group = Group.objects.create(name="Night shift")
+    asking.grant(f"staff_group:{group.pk}#member", "billing.customer.view", "company:this")
+    asking.grant(f"user:{owner.pk}", "assignee", f"role:{db_role.pk}")
+    words = _words(desk.get(TUPLES))
+    assert "role:Book keeper" in words
+    assert "staff_group:Night shift #member" in words or "staff_group:Night shift#member" in words
+    asked = {"subject": owner.email, "relation": "assignee", "target": f"role:{db_role.public_id}"}
+    assert "This is the shortest way" in _words(desk.get(WHY, asked))
+
+
+def test_names_the_nearest_of_many_relations_at_its_field(desk: Client, engine: Engine):
+    asked = {"subject": "user:ann", "relation": "ownr", "target": "organization:1"}
+    page = desk.get(WHY, asked)
+    assert page.context["form"].errors["relation"] == [
+        "There is no relation 'ownr' of 'organization'. Did you mean owner?"
+    ]
+    assert '<option value="billing.invoice.view">' in _text(page)
+
+
 def test_writes_no_markup_that_was_asked(desk: Client, engine: Engine):
     asked = {"subject": "user:<b>x</b>", "relation": "member", "target": "organization:<script>"}
     assert b'<script>"' not in desk.get(WHY, asked).content
@@ -160,11 +211,40 @@ def test_shows_what_another_model_would_take(desk: Client, engine: Engine, stran
 
 def test_applies_tuples_by_the_command(desk: Client, engine: Engine, tuples: dict[str, str], owner: User):
     added = f"{tuples['team']}#member@user:{owner.pk}"
-    reply = desk.post(WHAT_IF, {"added": added, "apply": "yes", "reason": "Joined the team"}, follow=True)
+    compared = hidden_fields(desk.post(WHAT_IF, {"added": added}))
+    reply = desk.post(WHAT_IF, {**compared, "added": added, "apply": "yes", "reason": "Joined the team"}, follow=True)
     assert "Applied: 1 created." in _words(reply)
     assert engine.check(f"user:{owner.pk}", "admin", tuples["organization"])
     event = Event.objects.filter(type="accounts.relation.changed").latest("id")
     assert event.context["reason"] == "Joined the team"
+
+
+def test_applies_nothing_but_what_was_compared(desk: Client, engine: Engine, tuples: dict[str, str], owner: User):
+    one, other = f"{tuples['team']}#member@user:{owner.pk}", f"{tuples['organization']}#admin@user:{owner.pk}"
+    compared, before = hidden_fields(desk.post(WHAT_IF, {"added": one})), RelationTuple.objects.count()
+    for added in (other, f"{one}\n{other}"):
+        sent = {**compared, "added": added, "apply": "yes", "reason": "Joined"}
+        assert "These are other tuples than those that were compared." in _words(desk.post(WHAT_IF, sent))
+    without = desk.post(WHAT_IF, {**compared, "added": one, "apply": "yes", "reason": " "})
+    assert "Say the reason" in _words(without)
+    assert "Grants gained" in _words(without)
+    assert RelationTuple.objects.count() == before
+
+
+def test_says_that_nothing_would_be_otherwise(desk: Client, tuples: dict[str, str], owner: User):
+    for sent in (
+        {"removed": f"{tuples['team']}#member@user:{owner.pk}"},
+        {"added": f"{tuples['team']}#member@{tuples['user']}"},
+    ):
+        text = _text(desk.post(WHAT_IF, sent))
+        assert "Nothing would be otherwise" in text
+        assert 'name="apply"' not in text
+
+
+def test_carries_a_compared_model_into_the_editor(desk: Client, engine: Engine):
+    more = f"{to_dsl(engine.model)}\ntype paper\n  relations\n    define viewer: [user]\n"
+    assert f'formaction="{NEW_MODEL}"' in _text(desk.post(WHAT_IF, {"text": more}))
+    assert "type paper" in _text(desk.post(NEW_MODEL, {"text": more, "back": "yes"}))
 
 
 @pytest.mark.parametrize(
@@ -239,11 +319,20 @@ def test_adds_a_tuple_after_a_confirmation(
     assert "already exists" in again
 
 
+@pytest.mark.parametrize("address", [NEW_TUPLE, NEW_MODEL])
+def test_begins_with_an_empty_form_that_leads_nowhere_wrong(desk: Client, engine: Engine, address: str):
+    text = _text(desk.get(address))
+    assert "/None/change/" not in text
+    assert ":#@:" not in text
+    assert ">null<" not in re.sub(r"\s", "", text)
+    assert "<title>New " in " ".join(text.split()).replace("<title> ", "<title>")
+
+
 def test_says_which_subjects_a_relation_takes(desk: Client, engine: Engine):
     words = _words(
         _give(desk, NEW_TUPLE, subject="organization:1", relation="owner", target="organization:2", reason="x")
     )
-    assert "There are: user" in words
+    assert "allowed: user" in words
 
 
 def test_removes_a_tuple_after_a_confirmation(

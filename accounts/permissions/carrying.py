@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
-from accounts.permissions import changes, providers, writes
+from accounts.permissions import changes, providers, reading, writes
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import from_json
 from accounts.permissions.language.model import WILDCARD, Model, Restriction
 from accounts.permissions.models import OpenFGACopy, RelationTuple
-from accounts.permissions.product import STORE as STORE
+from accounts.permissions.product import STORE
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.tuples import KEY, Key, Tuple
 from core import clock
@@ -44,7 +44,6 @@ _REST, _LONGEST_REST = 5.0, 40.0  # seconds that a server which failed is left a
 _LOOK_AGAIN: Final = 60.0  # seconds until the store's id is asked for again
 
 log = structlog.get_logger(__name__)
-_ROW: Final = (*KEY, "condition", "context")
 
 
 @dataclass(slots=True)
@@ -226,7 +225,7 @@ def _keep(lease: HeldLease, copy: OpenFGACopy, *names: str) -> None:
 def push(engine: ServerEngine, store_id: int, keys: Collection[Key]) -> None:
     """Make tuples on the server what they are in PostgreSQL now: written, or deleted when they are not there or the
     model does not allow them. What the server alone refuses is logged and left out: `openfga_check` names it."""
-    now = {one.key: one for one in stored(store_id, keys)}
+    now = {one.key: one for one in reading.stored(store_id, keys)}
     written = [one for one in now.values() if _can_be_written(engine.model, one)]
     kept = {one.key for one in written}
     engine.push(deletes=[Tuple.of_key(key) for key in keys if key not in kept])
@@ -260,14 +259,3 @@ def _can_be_written(model: Model, one: Tuple) -> bool:
     except Refused:
         return False
     return True
-
-
-def stored(store_id: int, keys: Collection[Key]) -> list[Tuple]:
-    """Return those of the tuples that are stored, as they are now."""
-    columns = [[key[place] for key in keys] for place in range(len(KEY))]
-    places = ", ".join(["%s::text[]"] * len(KEY))
-    sql = f"SELECT {', '.join(KEY)}, condition, context::jsonb::text FROM accounts_relationtuple t "  # noqa: S608
-    sql += f"JOIN unnest({places}) AS asked({', '.join(KEY)}) USING ({', '.join(KEY)}) WHERE t.store_id = %s"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*columns, store_id])
-        return [Tuple.of_key(row[:6], *row[6:]) for row in cursor.fetchall()]

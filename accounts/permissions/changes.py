@@ -26,11 +26,10 @@ _READ: Final = """
 SELECT transaction, id, operation, object_type, object_id, relation, subject_type, subject_relation, subject_id,
     condition, context::text, created_at
 FROM accounts_relationchange
-WHERE store_id = %(store)s AND (transaction, id) > (%(transaction)s, %(id)s)
-    AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-    {filters}
+WHERE store_id = %(store)s AND (transaction, id) > (%(transaction)s, %(id)s) {filters}
 ORDER BY transaction, id LIMIT %(limit)s
 """
+_GIVEN_OUT: Final = " AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def read(
     first: all, or those of tuples of one type of object, or those logged at `start_time` or later. Raises Refused
     (2007) for a cursor that is none of ours."""
     position, number = _position(after)
-    filters = " AND object_type = %(type)s" if of_type is not None else ""
+    filters = _GIVEN_OUT + (" AND object_type = %(type)s" if of_type is not None else "")
     filters += " AND created_at >= %(start)s" if start_time is not None else ""
     asked: Mapping[str, Any] = {
         "store": store_id, "transaction": position, "id": number, "limit": limit + 1, "type": of_type,
@@ -85,11 +84,9 @@ def held_back(store_id: int, *, after: str, limit: int) -> dict[int, Change]:
     """Return by their numbers changes after the cursor that have committed and are not given out yet, since an older
     transaction is still open."""
     position, number = _position(after)
-    sql = _READ.replace("AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint", "")
+    asked = {"store": store_id, "transaction": position, "id": number, "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql.format(filters=""), {"store": store_id, "transaction": position, "id": number, "limit": limit}
-        )
+        cursor.execute(_READ.format(filters=""), asked)
         return {row[1]: _change(row) for row in cursor.fetchall()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from accounts.permissions import carrying
+from accounts.permissions import carrying, reading
 from accounts.permissions.faults import Refused
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.tuples import Key, Tuple
@@ -64,7 +64,7 @@ def _look_again(engine: ServerEngine, store_id: int, before: Difference) -> Diff
             there = engine.look_up(Tuple.of_key(key))
         except Refused:  # it cannot even be asked for: too long for the server
             there = None
-        here = next(iter(carrying.stored(store_id, [key])), None)
+        here = next(iter(reading.stored(store_id, [key])), None)
         if here is not None and not engine.allows(here):
             continue
         if here is None and there is not None:
@@ -82,4 +82,4 @@ def _bound(one: Tuple) -> tuple[str, object]:
 
 def _stored(store_id: int) -> Iterable[Tuple]:
     for keys in carrying.by_id(RelationTuple.objects.filter(store_id=store_id), _BATCH):
-        yield from carrying.stored(store_id, keys)
+        yield from reading.stored(store_id, keys)

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from django.db import OperationalError, connection, transaction
 
-from accounts.permissions import writes
+from accounts.permissions import reading, writes
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import Model
-from accounts.permissions.models import PermissionStore, RelationTuple
+from accounts.permissions.models import PermissionStore
 from accounts.permissions.tuples import Tuple
 
 
@@ -41,23 +41,13 @@ def proposed(
             transaction.set_rollback(True)
 
 
-def _taken_out(store_id: int, wanted: Sequence[Tuple]) -> Iterator[Tuple]:
-    """Delete tuples without a word in the change log; return those that were there. Raises Refused when somebody else
-    is writing one of them."""
+def _taken_out(store_id: int, wanted: Sequence[Tuple]) -> list[Tuple]:
+    """Delete tuples and return those that were there. Raises Refused when somebody else is writing one of them."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '1s'")  # until the savepoint is rolled back
     try:
-        yield from _deleted(store_id, wanted)
+        found = reading.stored(store_id, {one.key for one in wanted})
+        writes.delete(store_id, found, "ignore")
     except OperationalError as error:
         raise Refused(Code.WRITE_FAILED, "One of these tuples is being written right now: ask again.") from error
-
-
-def _deleted(store_id: int, wanted: Sequence[Tuple]) -> Iterator[Tuple]:
-    for one in wanted:
-        row = one.row()
-        rows = RelationTuple.objects.filter(
-            store_id=store_id, **{name: row[name] for name in row if name not in ("condition", "context")}
-        )
-        for condition, context in rows.values_list("condition", "context"):
-            yield replace(one, condition=condition, context=context)
-        rows.delete()
+    return found

@@ -1,4 +1,4 @@
-"""Stored tuples as they stand, a page at a time.
+"""Stored tuples as they stand: a page at a time, or those of some keys.
 
 A page is one range of an index: in the order of objects, or in that of subjects when a subject is asked for and no
 object. What is filtered beyond that is looked at row by row.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,9 +17,16 @@ from typing import Any, Final
 from django.db import connection
 
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.tuples import KEY, Subject, Tuple
+from accounts.permissions.tuples import KEY, Key, Subject, Tuple
 
 _BY_SUBJECT: Final = ("subject_type", "subject_id", "subject_relation", "object_type", "relation", "object_id")
+
+_OF_KEYS: Final = f"""
+    SELECT {", ".join(KEY)}, condition, context::text
+    FROM accounts_relationtuple t JOIN unnest({", ".join(["%s::text[]"] * len(KEY))}) AS asked({", ".join(KEY)})
+        USING ({", ".join(KEY)})
+    WHERE t.store_id = %s
+"""  # noqa: S608 - our own columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,13 @@ def read(
         rows = cursor.fetchall()
     items = tuple(Stored(Tuple.of_key(row[:6], *row[6:8]), row[8]) for row in rows[:limit])
     return Stock(items, _cursor(items[-1].tuple, order) if len(rows) > limit else None)
+
+
+def stored(store_id: int, keys: Collection[Key]) -> list[Tuple]:
+    """Return those of the tuples with these keys that are stored, as they are now, in any order."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_KEYS, [*([key[place] for key in keys] for place in range(len(KEY))), store_id])
+        return [Tuple.of_key(row[:6], *row[6:]) for row in cursor.fetchall()]
 
 
 def _cursor(last: Tuple, order: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ from accounts.permissions import carrying, comparing_server, providers
 from accounts.permissions.comparing_server import Difference
 from accounts.permissions.language import from_json
 from accounts.permissions.models import OpenFGACopy
+from accounts.permissions.product import STORE
 from accounts.permissions.tuples import Tuple
 from core.errors import AppError
 
@@ -29,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON document.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        copy = OpenFGACopy.objects.filter(store__name=carrying.STORE).select_related("model").first()
+        copy = OpenFGACopy.objects.filter(store__name=STORE).select_related("model").first()
         if copy is None or copy.model is None:
             raise CommandError("Nothing was carried to an OpenFGA server yet: does a relay run?", returncode=2)
         try:

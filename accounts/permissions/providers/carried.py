@@ -139,10 +139,11 @@ def beside(local: Engine) -> Engine | CarriedEngine:
     if connection.in_atomic_block:
         return local
     key, now = (local.store_id, local.model_id, settings.OPENFGA_URL), time.monotonic()
-    if _looked.get(key, (float("-inf"), None))[0] < now - _LOOK_AGAIN:
-        _looked.clear()
-        _looked[key] = (now, _fresh_copy(local))
-    copy = _looked[key][1]
+    looked_at, copy = _looked.get(key, (float("-inf"), None))
+    if looked_at < now - _LOOK_AGAIN:
+        copy = _fresh_copy(local)
+        _looked.clear()  # other threads may do so too: nothing is read from it again here
+        _looked[key] = (now, copy)
     if copy is None:
         return local
     server = OpenFGAProvider.of_settings().engine(copy.server_store, copy.server_model, local.model)

@@ -22,7 +22,6 @@ from accounts.permissions.comparing import Comparison, Grant, preview
 from accounts.permissions.engine import Engine
 from accounts.permissions.explaining import Explanation, Outcome, Step
 from accounts.permissions.faults import Refused
-from accounts.permissions.known import given_about
 from accounts.services import relations
 from core import context
 from core.access import allows
@@ -67,9 +66,7 @@ def why_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     if form.is_bound and form.is_valid():
         data = form.cleaned_data
         try:
-            question = data["subject"], data["relation"], data["target"]
-            given = [one for one in given_about((data["subject"], data["target"])) if asked.allows(one)]
-            found = asked.explain(*question, given, data["context"])
+            found = asking.explain(data["subject"], data["relation"], data["target"], context=data["context"])
             shown = _explained(found)
         except Refused as refused:
             refuse(form, refused)

@@ -57,15 +57,16 @@ class Asked:
 
     def brought_about(self, *questions: Tuple) -> Mapping[str, Any]:
         """Return what is brought along for some questions: what the body says, and what rows say by themselves."""
-        return self._with(given_about(*((str(one.subject), str(one.object)) for one in questions)))
+        named = ((str(one.subject), str(one.object)) for one in questions)
+        return self._with(given_about(self.engine.model, *named))
 
     def brought_towards(self, target: Object) -> Mapping[str, Any]:
         """Return what is brought along for a question about whoever has a relation to an object."""
-        return self._with(given_towards(str(target)))
+        return self._with(given_towards(self.engine.model, str(target)))
 
     def _with(self, known: Sequence[Tuple]) -> Mapping[str, Any]:
-        given = [*self.brought["given"], *filter(self.engine.allows, known)]
-        return {**self.brought, "given": list(dict.fromkeys(given)) if known else given}
+        given: Sequence[Tuple] = self.brought["given"]
+        return {**self.brought, "given": [*given, *(one for one in known if one not in given)]}
 
     def about(self, document: Mapping[str, Any], pointer: str = "") -> Tuple:
         """Read one question of the body (user, relation, object). Raises `Forbidden` for somebody else than who asks,

@@ -117,8 +117,9 @@ def explain(
 ) -> Explanation:
     """Return why `subject` has `relation` to `target`, or why not; see `Engine.explain`. Of the product's own things it
     also brings along what their rows say by themselves."""
-    brought = [*given_about((subject, target)), *given]
-    return engine_of_now().explain(subject, relation, target, brought, context)
+    asked = engine_of_now()
+    brought = [*given_about(asked.model, (subject, target)), *given]
+    return asked.explain(subject, relation, target, brought, context)
 
 
 # tuples, in the transaction of whoever calls

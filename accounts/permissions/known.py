@@ -12,17 +12,19 @@ from uuid import UUID
 
 from accounts.actors import actor_of_user
 from accounts.models import User
+from accounts.permissions.language import Model
 from accounts.permissions.product import COMPANY, ORGANIZATION, given_of_person, given_of_staff, shipped, type_of
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Object, Subject, Tuple, allows
 from core.models import Entity, entities_by_type
 
 _STAFF: Final = User.objects.filter(is_staff=True, is_active=True)
 _OF_STAFF: Final = frozenset({COMPANY.partition(":")[0], "staff_group"})
 
 
-def given_about(*questions: tuple[str, str]) -> tuple[Tuple, ...]:
-    """Return what the product itself brings along when it asks (`user:<id>`, `invoice:<id>`) each; nothing for what
-    are no rows of ours. A query for each kind of thing that is asked about, and two for staff."""
+def given_about(model: Model, *questions: tuple[str, str]) -> tuple[Tuple, ...]:
+    """Return what the product itself brings along when it asks (`user:<id>`, `invoice:<id>`) each, as far as `model`
+    allows it; nothing for what are no rows of ours. A query for each kind of thing that is asked about, and two for
+    staff."""
     targets: dict[type[Entity], set[UUID]] = defaultdict(set)
     for _, target in questions:
         kind, number = _row(target)
@@ -35,16 +37,17 @@ def given_about(*questions: tuple[str, str]) -> tuple[Tuple, ...]:
     staff = _STAFF.filter(pk__in=people) if people else ()
     for person in staff:
         found += given_of_staff(actor_of_user(person))
-    return tuple(found)
+    return tuple(one for one in dict.fromkeys(found) if allows(model, one))
 
 
-def given_towards(target: str) -> tuple[Tuple, ...]:
+def given_towards(model: Model, target: str) -> tuple[Tuple, ...]:
     """Return what the product itself brings along when it asks who has a relation to `target`: of the company and of a
     group of staff also who is staff. A query more for each staff member whom groups bound."""
-    found = given_about(("", target))
+    found = given_about(model, ("", target))
     if target.partition(":")[0] not in _OF_STAFF:
         return found
-    return (*found, *(one for person in _STAFF.all() for one in given_of_staff(actor_of_user(person))))
+    staff = dict.fromkeys(one for person in _STAFF.all() for one in given_of_staff(actor_of_user(person)))
+    return (*found, *(one for one in staff if allows(model, one)))
 
 
 def _belonging(entity: type[Entity], numbers: Iterable[UUID]) -> Iterator[Tuple]:

@@ -36,7 +36,7 @@ def page_of_objects(
     """Return what `Engine.page_of_objects` does, with the rows to which `relation` comes from their organisation. Three
     queries more at most, however many rows. Raises Refused besides (2000) for a relation by which rows cannot be
     listed: `and` or `but not` stands over what comes from there."""
-    own = filter(engine.allows, given_about((subject, subject)))
+    own = given_about(engine.model, (subject, subject))
     brought: dict[str, Any] = {"given": [*given, *own], "context": context}
     page = engine.page_of_objects(subject, relation, of_type, **brought, limit=limit, after=after)
     rows = _rows(of_type)

@@ -36,8 +36,7 @@ class Command(BaseCommand):
         question = (subject, options["relation"], target)
         try:
             asked = LocalProvider().open(options["store"])
-            brought = given_about((subject, target)) if options["store"] == STORE else ()
-            given = [one for one in brought if asked.allows(one)]
+            given = given_about(asked.model, (subject, target)) if options["store"] == STORE else ()
             found = asked.explain(*question, given, _object(options["context"]))
         except Refused as refused:
             known = f" There are: {', '.join(refused.allowed)}." if refused.allowed else ""

@@ -52,6 +52,15 @@ def test_takes_tuples_and_parameters_for_one_question_alone(client: Any, product
     assert client.post(CHECK, asked).json() == {"allowed": False}
 
 
+def test_takes_a_condition_with_its_context_beside_what_rows_say(client: Any, staff: Any) -> None:
+    """What is known of a staff member enters too, and each once."""
+    asked = key(f"user:{staff.pk}")
+    at_nine, late = (key(f"user:{staff.pk}", condition=in_hours(hour=hour)) for hour in (9, 20))
+    for brought, expected in (([at_nine], True), ([late], False), ([at_nine, at_nine], True)):
+        reply = client.post(CHECK, {**asked, "contextual_tuples": brought})
+        assert (reply.status_code, reply.json()) == (200, {"allowed": expected})
+
+
 def test_answers_by_an_older_model(client: Any, product: Engine) -> None:
     store(product, key("user:ann"))
     old = product.model_id

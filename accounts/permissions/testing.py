@@ -11,6 +11,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,10 +23,15 @@ from accounts.permissions.language import Faulty, Model, combine, parse
 from accounts.permissions.language.modules import MANIFEST, files_of
 from accounts.permissions.providers.base import Engine, Provider
 from accounts.permissions.providers.local import LocalProvider
+from accounts.permissions.testing_shapes import STORE_FILE, TUPLES, faults
 from accounts.permissions.tuples import Tuple
 from core.ids import new_id
 
 Answer: TypeAlias = bool | list[str] | str
+
+
+_COLUMNS = frozenset({"user_type", "user_id", "relation", "object_type", "object_id"})
+_TOLD = 5  # faults of one file that are told
 
 
 class UnreadableFile(ValueError):
@@ -93,11 +99,20 @@ def read(path: Path) -> list[Test]:
     try:
         if any("stages" in test for test in document["tests"]):
             return [_conformance_test(path, test) for test in document["tests"]]
+        _check_shape(document, STORE_FILE)
         return list(_store_file(path, document))
-    except Refused as refused:
-        raise UnreadableFile(f"{path}: {refused}") from refused
+    except Faulty:
+        raise
+    except (OSError, ValueError) as error:  # Refused and UnreadableFile among them
+        raise UnreadableFile(f"{path}: {error}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UnreadableFile(f"{path}: not of the shape of a test file ({error!r}).") from error
+
+
+def _check_shape(document: Any, shape: Any) -> None:
+    found = [*islice(faults(document, shape), _TOLD)]
+    if found:
+        raise UnreadableFile("; ".join(found))
 
 
 def run(test: Test, *, is_given: bool = False, provider: Provider | None = None) -> Result:
@@ -259,15 +274,27 @@ def _tuples(folder: Path, document: Mapping[str, Any]) -> tuple[Tuple, ...]:
 
 
 def _tuple_file(path: Path) -> list[Any]:
-    text = path.read_text()
-    match path.suffix:
+    try:
+        found = _tuples_in(path.suffix, path.read_text())
+        _check_shape(found, TUPLES)
+    except (ValueError, yaml.YAMLError) as error:
+        raise UnreadableFile(f"'{path.name}': {error}") from error
+    return found
+
+
+def _tuples_in(suffix: str, text: str) -> Any:
+    match suffix:
         case ".csv":
-            return [_from_columns(row) for row in csv.DictReader(text.splitlines())]
+            rows = csv.DictReader(text.splitlines())
+            missing = _COLUMNS - set(rows.fieldnames or ())
+            if missing:
+                raise UnreadableFile(f"there is no column {', '.join(sorted(missing))}")
+            return list(map(_from_columns, rows))
         case ".json":
-            return list(json.loads(text))
+            return json.loads(text)
         case ".yaml" | ".yml":
-            return list(yaml.safe_load(text) or [])
-    raise UnreadableFile(f"'{path.name}': tuples are read from .yaml, .json and .csv.")
+            return yaml.safe_load(text) or []
+    raise UnreadableFile("tuples are read from .yaml, .json and .csv.")
 
 
 def _from_columns(row: Mapping[str, str]) -> dict[str, Any]:
@@ -289,7 +316,7 @@ def _queries(test: Mapping[str, Any]) -> Iterator[Question]:
         for subject in item.get("users") or [item["user"]]:
             for target in item.get("objects") or [item["object"]]:
                 for relation, expected in item["assertions"].items():
-                    yield _check(subject, relation, target, bool(expected), context=item.get("context") or {})
+                    yield _check(subject, relation, target, expected, context=item.get("context") or {})
     for item in test.get("list_objects") or []:
         for relation, expected in item["assertions"].items():
             rest = {"context": item.get("context") or {}}

@@ -88,7 +88,10 @@ def test_prints_one_json_document(folder: Path) -> None:
         (("./tuples.csv", "./nothing.csv"), "There is no file './nothing.csv'"),
         (("model_file: ./modules/fga.mod", ""), "needs 'model' or 'model_file'"),
         (("model_file: ./modules/fga.mod", "model: 'type user'"), "expected 'model'"),
-        (("assertions:", "asserted:"), "not of the shape of a test file"),
+        (("assertions:", "asserted:"), "tests[0].check[0]: 'assertions' is missing"),
+        (("check:", "checks:"), "tests[0]: there is no 'checks' here"),
+        (("can_view: true", "can_view: 'no'"), "assertions.can_view: expected true or false"),
+        (("- user: user:eve", "- usr: user:eve"), "'user' or 'users' is missing"),
         (("tests:", "texts:"), "a test file has a list 'tests'"),
         (("user: group:board#member", "user: group"), "'group' is no subject"),
     ],
@@ -99,6 +102,26 @@ def test_says_what_cannot_be_read_and_ends_with_2(folder: Path, spoil: tuple[str
     code, output = run(str(file))
     assert code == 2
     assert expected in output
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("t.json", "{", "'t.json': Expecting property name"),
+        ("t.json", '{"user": "user:ann"}', "'t.json': expected a list"),
+        ("t.json", "[5]", "'t.json': [0]: expected a mapping"),
+        ("t.yaml", "a: [b", "'t.yaml': while parsing"),
+        ("t.yaml", "- {user: 'user:ann', relation: member}", "'t.yaml': [0]: 'object' is missing"),
+        ("t.csv", "user,relation,object\n1,2,3\n", "'t.csv': there is no column object_id, object_type, user_id"),
+        ("t.txt", "", "'t.txt': tuples are read from .yaml, .json and .csv."),
+    ],
+)
+def test_says_which_file_of_tuples_cannot_be_read(folder: Path, name: str, content: str, expected: str) -> None:
+    file = folder / "documents.fga.yaml"
+    (folder / name).write_text(content)
+    file.write_text(file.read_text().replace("./tuples.csv", f"./{name}"))
+    code, output = run(str(file))
+    assert (code, output.splitlines()[0].startswith(f"{file}: {expected}")) == (2, True), output
 
 
 def test_refuses_a_file_that_is_not_there() -> None:

@@ -13,11 +13,13 @@ from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 from accounts.admin.permission_parts import inward
 from accounts.permissions.faults import Refused
 from accounts.permissions.language import Fault, Faulty, Model, parse
+from accounts.permissions.language.faults import FaultType
 from accounts.permissions.tuples import Tuple
 from accounts.services import permission_models
 
-_LONGEST_MODEL: Final = 256 * 1024
+LONGEST_MODEL: Final = 256 * 1024
 _MOST_TUPLES: Final = 200
+_FAULTS: Final = 10  # of a model, beside its text
 _WRITTEN: Final = re.compile(r"(?P<object>[^\s@]+)#(?P<relation>[^\s#@]+)@(?P<user>\S+)(?P<rest>.*)")
 _SAID: Final = re.compile(r"(?P<user>\S+)\s+(?P<relation>\S+)\s+(?P<object>\S+)(?P<rest>.*)")
 _CONDITION: Final = re.compile(r"\s+with\s+(?P<name>\S+)(?:\s+(?P<context>\{.*\}))?\s*")
@@ -120,7 +122,7 @@ class TuplesField(forms.CharField):
         super().__init__(
             label=label,
             required=False,
-            max_length=_LONGEST_MODEL,
+            max_length=LONGEST_MODEL,
             widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "placeholder": hint, "class": "ch-mono"}),
         )
 
@@ -163,7 +165,7 @@ class WhatIfForm(forms.Form):
     text = forms.CharField(
         label="Another model",
         required=False,
-        max_length=_LONGEST_MODEL,
+        max_length=LONGEST_MODEL,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 14, "class": "ch-mono", "spellcheck": "false"}),
     )
     context = ContextField()
@@ -175,14 +177,24 @@ class WhatIfForm(forms.Form):
         if text:
             data["model"], faults = read_model(text)
             if faults:
-                self.add_error("text", [str(fault) for fault in faults])
+                shown = [_told(fault) for fault in faults[:_FAULTS]]
+                rest = [f"And {len(faults) - _FAULTS} more."] if len(faults) > _FAULTS else []
+                self.add_error("text", [*shown, *rest])
         if not self.errors and not (data.get("added") or data.get("removed") or data["model"]):
             raise forms.ValidationError("Say what would be otherwise: a tuple to add or to remove, or another model.")
         return data
 
 
+def _told(fault: Fault) -> str:
+    return f"Line {fault.place.line}: {fault.message}" if fault.place.line else fault.message
+
+
 def read_model(text: str) -> tuple[Model | None, list[Fault]]:
-    """Return the model of a text, or what is wrong with it: all faults at once, in the order of the text."""
+    """Return the model of a text, or what is wrong with it: all faults at once, in the order of the text. One that is
+    longer than a form takes is not looked into."""
+    if len(text) > LONGEST_MODEL:
+        told = f"The text has {len(text):,} characters; a model has {LONGEST_MODEL:,} at most."
+        return None, [Fault(FaultType.SYNTAX, told)]
     try:
         model = parse(text)
     except Faulty as faulty:

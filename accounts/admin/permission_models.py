@@ -83,7 +83,7 @@ class ModelForm(CommandForm):
 
     unshown = ("text",)
 
-    text = forms.CharField(label="Model", widget=ModelEditor, strip=False, max_length=256 * 1024)
+    text = forms.CharField(label="Model", widget=ModelEditor, strip=False)
 
     def __init__(self, *args: Any, obj: PermissionModel, **kwargs: Any) -> None:
         super().__init__(*args, obj=obj, **kwargs)
@@ -96,7 +96,10 @@ class ModelForm(CommandForm):
         assert isinstance(widget, ModelEditor)
         widget.faults = tuple(faults)
         if faults:
-            raise forms.ValidationError(f"The model has {len(faults)} fault(s); each stands beside its line.")
+            what = "fault" if len(faults) == 1 else f"{len(faults)} faults"
+            raise forms.ValidationError(f"Mend the {what} first.")
+        if model == asking.engine().model:
+            raise forms.ValidationError("Nothing is different from the version in force: change the text first.")
         self.cleaned_data["model"] = model
         return text
 
@@ -231,6 +234,8 @@ class PermissionModelAdmin(EntityAdmin):
         rows = self.get_queryset(request).order_by("-pk")
         named = request.GET.get("version", "")
         found = self.get_object(request, named) if named else rows.first()
+        if named and found is None:
+            raise Http404("There is no such version.")
         store = found.store if found else PermissionStore(name=STORE)
         new = PermissionModel(store=store, document=found.document if found else None)
         return run_command_view(self, request, new, NEW)

@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminT
 from accounts.permissions import STAFF_MANAGE
 from accounts.services import staff_groups
 from core import access
+from core.admin import Empty
 from core.errors import AppError
 
 
@@ -58,6 +59,11 @@ class StaffGroupAdmin(ModelAdmin):
     list_display = ("name", "members", "may")
     search_fields = ("name",)
     actions = None
+    empty = Empty(
+        "No groups of staff yet",
+        "A group says what its members may do at the desk. Staff in no group are administrators, who may do all.",
+        icon="shield_person",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         counted = super().get_queryset(request).annotate(member_count=Count("user"))

@@ -78,7 +78,8 @@ NEW_TEAM: CommandAction[Organization] = CommandAction(
     form=NameForm,
     preview=lambda call: (Effect("Team", "", call.data["name"]),),
     text="Makes a team that is still empty.",
-    done="The team was made.",
+    done="The team was made:",
+    makes=lambda made: made,
     icon="group_add",
 )
 RENAME_TEAM: CommandAction[Team] = CommandAction(
@@ -164,7 +165,8 @@ NEW_ROLE: CommandAction[Organization] = CommandAction(
     form=RoleForm,
     preview=_role_preview,
     text="Makes a role of the organisation's own. Nobody holds it yet.",
-    done="The role was made.",
+    done="The role was made:",
+    makes=lambda made: made,
     icon="badge",
 )
 CHANGE_ROLE: CommandAction[CustomRole] = CommandAction(
@@ -239,7 +241,8 @@ NEW_SERVICE_ACCOUNT: CommandAction[Organization] = CommandAction(
     form=ServiceAccountForm,
     preview=lambda call: (Effect("Service account", "", call.data["name"]), Effect("Role", "", call.data["role"])),
     text="Makes an account for a program. The organisation makes its keys by the API.",
-    done="The service account was made.",
+    done="The service account was made:",
+    makes=lambda made: made,
     icon="smart_toy",
 )
 CHANGE_SERVICE_ACCOUNT: CommandAction[ServiceAccount] = CommandAction(

@@ -20,12 +20,13 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core import clock, context
 from core.access import allows
 from core.actor import Actor
-from core.admin.html import admin_url
+from core.admin.html import admin_url, link
 from core.commands import record_refusal
 from core.errors import AppError
 from core.ids import new_id
@@ -93,7 +94,8 @@ class CommandAction(Generic[_M]):
     `perform` calls the one service; `preview` says what it would do (it changes nothing); `is_offered` asks the states
     of the app whether the present state allows it; `permission` is asked of `core.access`. `done` is the message of
     success (`outcome` makes it from what the service returned), `text` says in a sentence what the command is for.
-    After a command that deletes its object the page of `parent` follows.
+    After a command that deletes its object the page of `parent` follows; after one that `makes` another thing its
+    message leads to that.
     """
 
     name: str
@@ -109,6 +111,7 @@ class CommandAction(Generic[_M]):
     is_dangerous: bool = False
     outcome: Callable[[Any], Outcome] | None = None
     parent: Callable[[_M], models.Model] | None = None
+    makes: Callable[[Any], models.Model] | None = None
 
 
 def offered(actions: Sequence[CommandAction[Any]], obj: Any, actor: Actor) -> list[CommandAction[Any]]:
@@ -151,10 +154,31 @@ def _form_page(
     error: AppError | None = None,
 ) -> HttpResponseBase:
     page = model_admin.page(
-        request, obj, "admin/command.html", action=action, form=form, error=error, token=new_id().hex, step="form"
+        request,
+        obj,
+        "admin/command.html",
+        action=action,
+        form=form,
+        error=error,
+        faults=_faults_elsewhere(form, error),
+        is_recorded="confirm" in request.POST,
+        token=new_id().hex,
+        step="form",
     )
     page.status_code = error.status if error is not None and error.status < 500 else 200
     return page
+
+
+def _faults_elsewhere(form: CommandForm, error: AppError | None) -> list[str]:
+    """Say each fault of the input at its field; return those that are of none and are not said already."""
+    elsewhere = []
+    for fault in error.faults if error is not None else ():
+        name = fault.pointer.removeprefix("/")
+        if name in form.fields:
+            form.add_error(name, fault.detail)
+        elif error is not None and fault.detail != error.detail:
+            elsewhere.append(fault.detail)
+    return elsewhere
 
 
 def _preview_page(
@@ -211,7 +235,10 @@ def _confirmed(
         return HttpResponseRedirect(admin_url(action.parent(call.obj)) or reverse("admin:index"))
     obj: Any = result if call.obj._state.adding else call.obj
     address = model_admin.timeline_url(obj)
-    see = format_html(' <a class="ch-link" href="{}">See the timeline</a>', address) if address else ""
+    if action.makes is not None:
+        see = format_html(" {}", link(action.makes(result)))
+    else:
+        see = format_html(' <a class="ch-link" href="{}">See the timeline</a>', address) if address else SafeString()
     text = format_html("{}{}", outcome.text, see)
     messages.add_message(request, getattr(messages, outcome.level.upper()), text)
     return HttpResponseRedirect(model_admin.way_back(obj))

@@ -126,3 +126,29 @@ def test_shares_from_the_page_of_the_thing_and_takes_it_back(desk, everything, o
     one = Share.objects.get(user=owner)
     give(desk, one, "revoke")
     assert not Share.objects.filter(user=owner).exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "data"),
+    [
+        ("new-team", Team, {}),
+        ("new-role", CustomRole, {"permissions": [VIEW]}),
+        ("new-service-account", ServiceAccount, {}),
+    ],
+)
+def test_leads_to_what_it_made(desk, organization, command, model, data):
+    sent = {"name": "Night shift", "reason": "asked to", "token": new_id().hex, "confirm": "1", **data}
+    followed = desk.post(f"{page(organization)}do/{command}/", sent, follow=True).content.decode()
+    assert f'was made: <a class="ch-link" href="{page(model.objects.get())}change/">Night shift</a>' in followed
+
+
+def test_says_what_is_wrong_once_and_at_its_field(desk, everything):
+    path = f"{page(everything['team'])}do/add-member/"
+    sent = {"reason": "asked to", "token": new_id().hex, "who": "nobody@example.com"}
+    reply = desk.post(path, sent)
+    told = "Nobody in the organisation has this address."
+    assert reply.status_code == 400
+    assert reply.context["form"].errors["who"] == [told]
+    assert reply.content.decode().count(told) == 2  # in the refusal, and at the field
+    assert "audit log as" not in reply.content.decode()  # nothing was tried yet, so nothing is recorded
+    assert not Event.objects.filter(type="core.command.refused").exists()

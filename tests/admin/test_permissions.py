@@ -389,6 +389,37 @@ def test_shows_each_fault_with_its_line(desk: Client, engine: Engine):
     assert answer.json()["faults"][0]["line"] == 6
 
 
+def test_makes_no_version_that_is_equal_to_the_newest(desk: Client, engine: Engine):
+    words = _words(_give(desk, NEW_MODEL, text=to_dsl(engine.model), reason="x"))
+    assert "Nothing is different from the version in force" in words
+
+
+def test_begins_with_no_version_that_is_not_there(desk: Client, engine: Engine):
+    assert desk.get(NEW_MODEL, {"version": "zzz"}).status_code == 404
+    assert desk.get(NEW_MODEL, {"version": str(engine.model_id)}).status_code == 200
+
+
+def test_looks_into_no_text_that_is_too_long(desk: Client, engine: Engine):
+    huge = "x" * 300_000
+    reply = desk.post(reverse("admin:accounts_permissionmodel_validate"), {"text": huge})
+    [fault] = reply.json()["faults"]
+    assert fault["message"] == "The text has 300,000 characters; a model has 262,144 at most."
+    assert fault["message"] in _words(_give(desk, NEW_MODEL, text=huge, reason="x"))
+
+
+def test_quotes_of_a_long_word_its_beginning(desk: Client, engine: Engine):
+    reply = desk.post(reverse("admin:accounts_permissionmodel_validate"), {"text": "x" * 2_000})
+    assert len(reply.json()["faults"][0]["message"]) < 200
+
+
+def test_tells_the_first_faults_of_a_compared_model(desk: Client, engine: Engine):
+    lacking = "model\n  schema 1.1\n\ntype user\ntype organization\n  relations\n    define owner: [user]\n"
+    words = _words(desk.post(WHAT_IF, {"text": lacking}))
+    assert "Line 4: The product needs 'user#oneself' as it ships it." in words
+    assert words.count("The product needs") == 10
+    assert re.search("And [0-9]+ more.", words)
+
+
 # who may
 
 

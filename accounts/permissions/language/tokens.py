@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from accounts.permissions.language.faults import Fault, FaultType, Faulty, Place
 
@@ -23,6 +24,9 @@ _PATTERN = re.compile(
 _STATEMENT = re.compile(r"[ \t]*(?:define|type|extend|condition)\b")
 
 
+_QUOTED: Final = 60  # characters of a word that a fault quotes
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One word or mark. `kind` is word, number, mark, line (a line's end), body (a condition's text) or end."""
@@ -32,7 +36,8 @@ class Token:
     place: Place
 
     def __str__(self) -> str:
-        return {"line": "the end of the line", "end": "the end of the text"}.get(self.kind, f"'{self.text}'")
+        quoted = self.text if len(self.text) <= _QUOTED else f"{self.text[:_QUOTED]}…"
+        return {"line": "the end of the line", "end": "the end of the text"}.get(self.kind, f"'{quoted}'")
 
 
 def tokens(text: str, file: str = "") -> Iterator[Token]:

@@ -11,7 +11,7 @@
       line: Number(line.dataset.line), column: Number(line.dataset.column), end: Number(line.dataset.end),
       message: line.childNodes[1].textContent.trim(), type: line.querySelector("code").textContent,
     }));
-    let waiting = 0, asked = 0;
+    let waiting = 0, asked = 0, isLeaving = false;
 
     function number() {
       const count = text.value.split("\n").length;
@@ -22,11 +22,13 @@
       numbers.scrollTop = text.scrollTop;
       ruler.font = getComputedStyle(text).font;
       const width = ruler.measureText("0").width;
-      notes.replaceChildren(...faults.filter((fault) => fault.line).map((fault) => {
+      const first = new Map();  // one note stands on a line
+      faults.filter((fault) => fault.line).forEach((fault) => first.set(fault.line, [...(first.get(fault.line) ?? []), fault]));
+      notes.replaceChildren(...[...first.values()].map(([fault, ...others]) => {
         const note = document.createElement("div"), words = document.createElement("span"), mark = document.createElement("i");
         note.className = "ch-editor__note";
         note.style.top = `${TOP + (fault.line - 1) * LINE - text.scrollTop}px`;
-        words.textContent = words.title = fault.message;
+        words.textContent = words.title = fault.message + (others.length ? ` (and ${others.length} more)` : "");
         mark.style.left = `${64 + (fault.column - 1) * width - text.scrollLeft}px`;
         mark.style.width = `${Math.max(fault.end - fault.column, 1) * width}px`;
         note.append(mark, words);
@@ -45,7 +47,10 @@
         where.textContent = fault.line ? `Line ${fault.line}, column ${fault.column}` : "In the whole";
         kind.textContent = fault.type;
         line.append(where, ` ${fault.message} `, kind);
+        if (!fault.line) return line;
+        line.tabIndex = 0;
         line.addEventListener("click", () => go(fault));
+        line.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); go(fault); } });
         return line;
       }));
       place();
@@ -78,10 +83,15 @@
     });
     text.addEventListener("scroll", place);
     text.addEventListener("keydown", (event) => {
-      if (event.key !== "Tab" || event.shiftKey || event.ctrlKey || event.altKey) return;
+      const leaves = isLeaving;
+      isLeaving = event.key === "Escape";
+      if (leaves || event.key !== "Tab" || event.shiftKey || event.ctrlKey || event.altKey) return;
       event.preventDefault();
       text.setRangeText("  ", text.selectionStart, text.selectionEnd, "end");
       text.dispatchEvent(new Event("input"));
+    });
+    window.addEventListener("pageshow", () => {  // the browser brings back what was written before
+      if (text.value !== text.defaultValue) text.dispatchEvent(new Event("input"));
     });
     number();
     if (faults.length) tell(); else place();

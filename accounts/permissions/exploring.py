@@ -126,12 +126,8 @@ class Explored:
     onward: dict[Goal, set[Goal]] = field(default_factory=dict)
     cut: set[Goal] = field(default_factory=set)
     _asked: set[Ask] = field(default_factory=set)
-    _seen: set[tuple[str, bool]] = field(default_factory=set)
+    _seen: set[tuple[str, str, bool]] = field(default_factory=set)
     _compiled: dict[str, conditions.Compiled] = field(default_factory=dict)
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.cut
 
     @property
     def is_full(self) -> bool:
@@ -178,7 +174,7 @@ class Explored:
         found = self._guided(wanted, guide) if guide else self._stored(wanted)
         found += [(ask, one, True) for one in self.given for ask in wanted if _answers(ask, one)]
         for ask, one, is_given in found:
-            key = (str(one), is_given)
+            key = (str(one), str(one.context), is_given)
             if key not in self._seen:
                 self._seen.add(key)
                 place = Goal(ask.object_type, ask.object_id, ask.relation)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
 from uuid import UUID
 
-from accounts.models import Membership, Organization, ServiceAccount, Team, User, UserManager
+from accounts.models import Membership, Organization, Recipient, ServiceAccount, Team, User, UserManager
 from core import ids
 from core.errors import InvalidInput
 
 Found = User | Team | ServiceAccount
+_COLUMNS: Final[dict[type[Found], str]] = {User: "user", Team: "team", ServiceAccount: "service_account"}
 
 
 def find(organization: Organization, text: str, *, pointer: str) -> Found:
@@ -40,6 +42,17 @@ def is_of(organization_id: UUID, recipient: Found) -> bool:
     if isinstance(recipient, User):
         return Membership.objects.filter(organization_id=organization_id, user=recipient).exists()
     return recipient.organization_id == organization_id and type(recipient).objects.filter(pk=recipient.pk).exists()
+
+
+def column_of(recipient: Found) -> dict[str, Any]:
+    """Return the column that says to whom a row is given (`Recipient`, `TeamMember`), with its value."""
+    return {_COLUMNS[type(recipient)]: recipient}
+
+
+def told(row: Recipient) -> dict[str, str]:
+    """Return to whom a row is given, as events tell it: `user_id`, `team_id` or `service_account_id`."""
+    ids = {f"{name}_id": getattr(row, f"{name}_id") for name in _COLUMNS.values()}
+    return {name: str(value) for name, value in ids.items() if value}
 
 
 def _find(kinds: tuple[type[Found], ...], organization: Organization, text: str, pointer: str) -> Found:

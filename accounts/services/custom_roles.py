@@ -11,9 +11,9 @@ from uuid import UUID
 
 from accounts import events
 from accounts.errors import NameTaken
-from accounts.models import CustomRole, Organization, RoleAssignment, ServiceAccount, Team, User
+from accounts.models import CustomRole, Organization, RoleAssignment
 from accounts.selectors import holding
-from accounts.selectors.recipients import Found, is_of
+from accounts.selectors.recipients import Found, column_of, is_of, told
 from accounts.services.locks import is_taken, lock_organization, still_there
 from accounts.services.stale_tuples import forget
 from audit import record
@@ -98,7 +98,7 @@ def assign(*, actor: Actor, role: CustomRole, recipient: Found) -> tuple[RoleAss
     if not is_of(role.organization_id, recipient):
         raise InvalidInput.at("/assignee_id", "There is nobody of this id in the organisation.", "does_not_exist")
     holding.refuse_more_than_held(actor, role.organization, role.permissions)
-    row, is_new = RoleAssignment.objects.get_or_create(role=role, **_column(recipient))
+    row, is_new = RoleAssignment.objects.get_or_create(role=role, **column_of(recipient))
     if is_new:
         streams.wake(streams.ACCESS_CHANGED)
         record(events.ROLE_ASSIGNED, actor=actor, subject=row, after=_told(row))
@@ -117,7 +117,7 @@ def take_all(actor: Actor, organization_id: UUID, recipient: Found) -> None:
     """Take every role of an organisation from somebody, inside a command that holds its lock. Writes
     `accounts.role_assignment.removed` for each."""
     rows = RoleAssignment.objects.select_related("role").filter(role__organization_id=organization_id)
-    for row in rows.filter(**_column(recipient)).order_by("pk"):
+    for row in rows.filter(**column_of(recipient)).order_by("pk"):
         _remove(actor, row)
 
 
@@ -137,13 +137,8 @@ def _known(permissions: Iterable[str]) -> list[str]:
     return wanted
 
 
-def _column(recipient: Found) -> dict[str, Any]:
-    return {{User: "user", Team: "team", ServiceAccount: "service_account"}[type(recipient)]: recipient}
-
-
 def _told(row: RoleAssignment) -> dict[str, str]:
-    ids = {"user_id": row.user_id, "team_id": row.team_id, "service_account_id": row.service_account_id}
-    return {"role_id": str(row.role_id), **{name: str(value) for name, value in ids.items() if value}}
+    return {"role_id": str(row.role_id), **told(row)}
 
 
 def _refuse_taken(organization_id: UUID, name: str, but: CustomRole | None = None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from accounts import events
-from accounts.models import Organization, ServiceAccount, Share, Team, User
+from accounts.models import Organization, Share, User
 from accounts.permissions import product
 from accounts.selectors import holding
-from accounts.selectors.recipients import Found, is_of
+from accounts.selectors.recipients import Found, column_of, is_of, told
 from accounts.selectors.shareable import organization_id_of
 from accounts.services.locks import lock_organization, still_there
 from audit import record
@@ -38,7 +37,7 @@ def create(*, actor: Actor, row: Entity, recipient: Found) -> tuple[Share, bool]
     share, is_new = Share.objects.get_or_create(
         object_type=product.type_of(type(row)),
         object_id=row.pk,
-        **_column(recipient),
+        **column_of(recipient),
         defaults={
             "organization_id": organization_id,
             "created_by_id": actor.person_id,
@@ -61,7 +60,7 @@ def revoke(*, actor: Actor, share: Share) -> None:
 def take_all(actor: Actor, organization_id: UUID, recipient: Found) -> None:
     """Take back all that an organisation shared with somebody, inside a command that holds its lock. Writes
     `accounts.share.revoked` for each."""
-    rows = Share.objects.filter(organization_id=organization_id, **_column(recipient))
+    rows = Share.objects.filter(organization_id=organization_id, **column_of(recipient))
     for row in rows.order_by("pk"):
         _revoke(actor, row)
 
@@ -72,11 +71,5 @@ def _revoke(actor: Actor, share: Share) -> None:
     share.delete()
 
 
-def _column(recipient: Found) -> dict[str, Any]:
-    return {{User: "user", Team: "team", ServiceAccount: "service_account"}[type(recipient)]: recipient}
-
-
 def _told(share: Share) -> dict[str, str]:
-    ids = {"user_id": share.user_id, "team_id": share.team_id, "service_account_id": share.service_account_id}
-    shared = {f"{share.object_type}_id": str(share.object_id)}
-    return {**shared, **{name: str(value) for name, value in ids.items() if value}}
+    return {f"{share.object_type}_id": str(share.object_id), **told(share)}

@@ -8,7 +8,7 @@ from accounts import events
 from accounts.errors import NameTaken
 from accounts.models import Organization, ServiceAccount, Team, TeamMember, User
 from accounts.selectors import holding
-from accounts.selectors.recipients import is_of
+from accounts.selectors.recipients import column_of, is_of
 from accounts.services.locks import is_taken, lock_organization, still_there
 from accounts.services.stale_tuples import forget
 from audit import record
@@ -68,8 +68,7 @@ def add_member(*, actor: Actor, team: Team, member: User | ServiceAccount) -> tu
     if not is_of(team.organization_id, member):
         raise InvalidInput.at("/member_id", "There is nobody of this id in the organisation.", "does_not_exist")
     holding.refuse_more_than_held(actor, team.organization, holding.permissions_of(team))
-    named = {"user": member} if isinstance(member, User) else {"service_account": member}
-    row, is_new = TeamMember.objects.get_or_create(team=team, **named)
+    row, is_new = TeamMember.objects.get_or_create(team=team, **column_of(member))
     if is_new:
         streams.wake(streams.ACCESS_CHANGED)
         record(events.TEAM_MEMBER_ADDED, actor=actor, subject=row, after=_facts(row))
@@ -88,8 +87,7 @@ def remove_member(*, actor: Actor, member: TeamMember) -> None:
 def leave_all(actor: Actor, organization_id: UUID, member: User | ServiceAccount) -> None:
     """Take somebody out of every team of an organisation, inside a command that holds its lock. Writes
     `accounts.team_member.removed` for each."""
-    named = {"user": member} if isinstance(member, User) else {"service_account": member}
-    rows = TeamMember.objects.select_related("team").filter(team__organization_id=organization_id, **named)
+    rows = TeamMember.objects.select_related("team").filter(team__organization_id=organization_id, **column_of(member))
     for row in rows.order_by("pk"):
         _remove(actor, row)
 

@@ -238,6 +238,14 @@ def test_refuses_what_check_refuses(engine: Engine, question: tuple[str, str, st
         engine.explain(*question)
 
 
+def test_follows_each_of_two_tuples_given_under_other_contexts(engine: Engine) -> None:
+    at = [_tuple("user:eve", "viewer", "document:1", "in_hours", hour=hour) for hour in (20, 9)]
+    for given in (at, at[::-1]):
+        found = engine.explain("user:eve", "viewer", "document:1", given)
+        assert (found.is_allowed, found.is_complete) == (True, True)
+        assert found.lines()[1].endswith("(given; in_hours holds: hour=9)")
+
+
 def test_says_what_check_says_and_each_witness_is_enough() -> None:
     explained = witnesses = 0
     for case in _valid_cases(CASES):

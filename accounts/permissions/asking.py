@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, cast
 from django.conf import settings
 
 from accounts.permissions import cache, providers, revision
-from accounts.permissions.engine import Engine, Given
+from accounts.permissions.engine import Engine
 from accounts.permissions.expanding import Tree
 from accounts.permissions.explaining import Explanation
 from accounts.permissions.faults import Refused
@@ -22,7 +22,7 @@ from accounts.permissions.language.model import Pair
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE
 from accounts.permissions.providers.local import kept
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Given, Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
 Consistency: TypeAlias = Literal["default", "higher"]

@@ -22,10 +22,10 @@ from typing import Any, Final, TypeAlias
 from django.conf import settings
 
 from accounts.permissions import revision
-from accounts.permissions.engine import Engine, Given
+from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Pair
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import Given, Tuple
 from core.telemetry import metrics
 
 LONGEST_LIST: Final = 1000  # a longer one is not kept
@@ -75,11 +75,6 @@ def forget() -> None:
 
 
 os.register_at_fork(after_in_child=forget)
-
-
-def newest_model_id(store_name: str) -> int | None:
-    """Return the store's newest model, as `revision` knows it."""
-    return revision.newest_model_id(store_name)
 
 
 def checked(

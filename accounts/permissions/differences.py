@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 from django.db import connection
 
 from accounts.permissions import tuples
-from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.interchange import rewrite_to_json
 from accounts.permissions.language.model import WILDCARD, Condition, Model, Relation
 from accounts.permissions.language.printer import condition_to_dsl, relation_to_dsl
@@ -70,19 +69,11 @@ def stale_tuples(store_id: int, before: Model, after: Model) -> StaleTuples:
     for object_type, relation, subject_type, subject_relation, is_everybody, condition, count in rows:
         subject = Subject(subject_type, WILDCARD if is_everybody else "-", subject_relation)
         one = Tuple(Object(object_type, "-"), relation, subject, condition)
-        was, will = _allows(before, one), _allows(after, one)
+        was, will = tuples.allows(before, one), tuples.allows(after, one)
         if was != will:
             text = f"{subject_type}:*" if is_everybody else f"{subject_type}#{subject_relation}".rstrip("#")
             (lost if was else regained).append(Affected(object_type, relation, text, condition, count))
     return StaleTuples(tuple(lost), tuple(regained))
-
-
-def _allows(model: Model, one: Tuple) -> bool:
-    try:
-        tuples.check(model, one, Code.VALIDATION)
-    except Refused:
-        return False
-    return True
 
 
 def _types(before: Model, after: Model) -> Iterator[Difference]:

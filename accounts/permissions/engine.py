@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from django.db import connection, transaction
 from psycopg.types.json import Jsonb
@@ -27,10 +27,9 @@ from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.permissions.pages import Page, check_limit, id_of, page
 from accounts.permissions.reading import Stock
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Given, Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
-Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
 _NO_VALUE, _TOO_COMPLEX = 4, 5
 _MANY = """unnest(
     %s::integer[], %s::integer[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[]

@@ -22,10 +22,10 @@ from accounts.permissions.language.model import (
     Union,
 )
 from accounts.permissions.models import RelationTuple
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Given, Object, Subject, Tuple
 
 if TYPE_CHECKING:
-    from accounts.permissions.engine import Engine, Given
+    from accounts.permissions.engine import Engine
 
 
 @dataclass(frozen=True, slots=True)

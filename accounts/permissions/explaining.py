@@ -25,10 +25,10 @@ from accounts.permissions.language.model import (
     children,
 )
 from accounts.permissions.proving import Proof, prove
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Given, Object, Subject, Tuple
 
 if TYPE_CHECKING:
-    from accounts.permissions.engine import Engine, Given
+    from accounts.permissions.engine import Engine
 
 _INDENT: Final = "  "
 

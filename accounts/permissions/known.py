@@ -13,9 +13,10 @@ from uuid import UUID
 from accounts.actors import actor_of_user
 from accounts.models import User
 from accounts.permissions.language import Model
+from accounts.permissions.names import entity_of
 from accounts.permissions.product import COMPANY, ORGANIZATION, given_of_person, given_of_staff, shipped, type_of
 from accounts.permissions.tuples import Object, Subject, Tuple, allows
-from core.models import Entity, entities_by_type
+from core.models import Entity
 
 _STAFF: Final = User.objects.filter(is_staff=True, is_active=True)
 _OF_STAFF: Final = frozenset({COMPANY.partition(":")[0], "staff_group"})
@@ -62,7 +63,7 @@ def _belonging(entity: type[Entity], numbers: Iterable[UUID]) -> Iterator[Tuple]
 
 def _row(text: str) -> tuple[type[Entity] | None, UUID | None]:
     kind, _, key = text.partition(":")
-    entity = entities_by_type.get(kind.replace("_", ""))
+    entity = entity_of(kind)
     try:
         return entity, UUID(key.partition("#")[0])
     except ValueError:

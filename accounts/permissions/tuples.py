@@ -126,6 +126,11 @@ class Tuple:
         return f"{self.object}#{self.relation}@{self.subject}{condition}"
 
 
+Given: TypeAlias = Iterable[
+    Tuple | Mapping[str, Any]
+]  # what a question brings along: tuples, or OpenFGA's JSON of them
+
+
 def read(model: Model, document: Any, code: Code = Code.VALIDATION) -> Tuple:
     """Read a tuple as `Tuple.parse` does, for somebody who may have left out the subject's type: it is filled in when
     the model allows exactly one. What a program writes by mistake for nothing is refused, with what is known."""
@@ -185,7 +190,7 @@ def allows(model: Model, one: Tuple) -> bool:
     return True
 
 
-def brought(model: Model, given: Iterable[Tuple | Mapping[str, Any]]) -> tuple[Tuple, ...]:
+def brought(model: Model, given: Given) -> tuple[Tuple, ...]:
     """Return the tuples that a question brings along. Raises Refused (2027) for one that `model` does not allow."""
     found = tuple(one if isinstance(one, Tuple) else Tuple.parse(one) for one in given)
     for one in found:

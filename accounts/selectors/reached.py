@@ -16,10 +16,11 @@ from django.db.models.functions import Cast
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.known import given_about
+from accounts.permissions.names import entity_of
 from accounts.permissions.pages import Page, id_of
 from accounts.permissions.product import ORGANIZATION, from_organization, shipped
 from accounts.permissions.tuples import Tuple
-from core.models import Entity, entities_by_type
+from core.models import Entity
 
 
 def page_of_objects(
@@ -59,7 +60,7 @@ def page_of_objects(
 
 def _rows(kind: str) -> QuerySet[Entity] | None:
     """The table of a type whose rows say to which organisation they belong, None for any other."""
-    entity = entities_by_type.get(kind.replace("_", ""))
+    entity = entity_of(kind)
     if entity is None or entity.organization_path is None or kind == ORGANIZATION:
         return None
     return entity._default_manager.all() if shipped().relation(kind, ORGANIZATION) is not None else None

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from accounts.models import Organization, ServiceAccount, Share, Team, User, UserManager
 from accounts.permissions import product
+from accounts.permissions.names import entity_of
 from accounts.selectors import recipients
 from accounts.selectors.people import is_proven
 from core import ids
@@ -14,7 +15,7 @@ from core.access import visible
 from core.actor import Actor
 from core.errors import InvalidInput
 from core.models import Entity
-from core.models.base import entities_by_prefix, entities_by_type
+from core.models.base import entities_by_prefix
 
 
 def is_shareable(model: type[Entity]) -> bool:
@@ -75,4 +76,6 @@ def public_id_of(share: Share) -> str:
 
 def model_of(share: Share) -> type[Entity]:
     """Return of which table the row is that is shared."""
-    return entities_by_type[share.object_type.replace("_", "")]
+    found = entity_of(share.object_type)
+    assert found is not None
+    return found

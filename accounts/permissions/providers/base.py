@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from accounts.permissions.changes import Changes
 from accounts.permissions.expanding import Tree
@@ -21,11 +21,9 @@ from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.pages import Page
 from accounts.permissions.reading import Stock
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import Given, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 from core.errors import ProviderRejected
-
-Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]  # tuples, or OpenFGA's JSON of them
 
 
 class ListCutOff(ProviderRejected):

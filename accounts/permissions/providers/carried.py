@@ -27,11 +27,11 @@ from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import OpenFGACopy
 from accounts.permissions.pages import Page
-from accounts.permissions.providers.base import Given, Health, ListCutOff, SavedModel
+from accounts.permissions.providers.base import Health, ListCutOff, SavedModel
 from accounts.permissions.providers.local import LocalProvider
 from accounts.permissions.providers.openfga import OpenFGAProvider
 from accounts.permissions.providers.openfga_engine import ServerEngine
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import Given, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 from core import clock
 from core.errors import AppError, ProviderMisconfigured

@@ -14,11 +14,11 @@ from accounts.permissions.expanding import Tree
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.pages import Page, check_limit, id_of, page
-from accounts.permissions.providers.base import Given, ListCutOff
+from accounts.permissions.providers.base import ListCutOff
 from accounts.permissions.providers.openfga_answers import differs, key_of, moment_of, node_of, subject_of, tuple_of
 from accounts.permissions.providers.openfga_http import Server, member
 from accounts.permissions.reading import Stock, Stored
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Given, Object, Subject, Tuple
 from accounts.permissions.writes import OnDuplicate, OnMissing, Outcome
 
 TUPLES_PER_WRITE: Final = 100  # the server's max-tuples-per-write, as shipped

@@ -379,28 +379,28 @@ def test_forgets_what_another_server_said(engine: Engine, is_long: None) -> None
 
 def test_knows_the_newest_model(engine: Engine, django_assert_num_queries: Any, is_long: None) -> None:
     store = PermissionStore.objects.get(pk=engine.store_id)
-    assert cache.newest_model_id(store.name) == engine.model_id
+    assert revision.newest_model_id(store.name) == engine.model_id
     with django_assert_num_queries(0):
-        assert cache.newest_model_id(store.name) == engine.model_id
+        assert revision.newest_model_id(store.name) == engine.model_id
     with transaction.atomic():
         newer = save_model(store, MODEL)
-        assert cache.newest_model_id(store.name) == newer.model_id
+        assert revision.newest_model_id(store.name) == newer.model_id
         transaction.set_rollback(True)
-    assert cache.newest_model_id(store.name) == engine.model_id
+    assert revision.newest_model_id(store.name) == engine.model_id
     newer = save_model(store, MODEL)
-    assert cache.newest_model_id(store.name) == newer.model_id
-    assert cache.newest_model_id("nobody's") is None
+    assert revision.newest_model_id(store.name) == newer.model_id
+    assert revision.newest_model_id("nobody's") is None
 
 
 def test_knows_a_store_that_was_made_anew(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revision, "RECHECK_SECONDS", 0.0)
     store = PermissionStore.objects.get(pk=engine.store_id)
-    assert cache.newest_model_id(store.name) == engine.model_id
+    assert revision.newest_model_id(store.name) == engine.model_id
     name = store.name
     store.delete()
-    assert cache.newest_model_id(name) is None
+    assert revision.newest_model_id(name) is None
     again = save_model(PermissionStore.objects.create(name=name), MODEL)
-    assert cache.newest_model_id(name) == again.model_id
+    assert revision.newest_model_id(name) == again.model_id
 
 
 # processes and threads

@@ -122,7 +122,7 @@ class Kept(RuleBasedStateMachine):
     def ask_for_the_newest_model(self, number: int) -> None:
         def both() -> tuple[Any, Any]:
             newest = PermissionModel.objects.filter(store=self.store).latest("id").pk
-            return cache.newest_model_id(self.store.name), newest
+            return revision.newest_model_id(self.store.name), newest
 
         kept, answer = self.on(number, both)
         assert kept == answer

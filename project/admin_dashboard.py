@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
+from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -23,6 +24,7 @@ from core.admin.html import id_link, link, list_url, moment, money
 from core.models import Job, JobState
 from core.money import exponent
 from project import admin_timeline
+from project.admin_menu import menu
 
 ROWS: Final = 6
 LATEST: Final = 8
@@ -82,13 +84,14 @@ class Card:
     value: object
     note: str = ""
     tone: str = ""
-    url: str = ""
+    of: str = ""
+    query: str = ""
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add figures, charts, what needs somebody and the latest events to the dashboard's context."""
     now = clock.now()
-    shown = cache.remember("figure", "admin:dashboard", lambda: _shown(now))
+    shown = cache.remember("figure", "admin:dashboard:cards", lambda: _shown(now))
     site = cast(Site, admin.site)
     actor = site.actor_of(request)
     sees_figures, sees_events = (allows(actor, one) for one in ("billing.metrics.view", "audit.event.read"))
@@ -99,13 +102,20 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": "Dashboard",
         "greeting": f"Welcome back, {name}",
         "summary": f"{now:%A}, {now.day} {now:%B %Y}. Churn, new and failed look back 30 days.",
-        "figures": shown["cards"] if sees_figures else [],
+        "figures": [_linked(card) for card in shown["cards"]] if sees_figures else [],
         "charts": shown["charts"] if has_customers and sees_figures else [],
         "empty": None if has_customers else EMPTY,
         "sections": shown_to(site, request, [_failed(), _newest()] if has_customers else []),
+        "sees_events": sees_events,
+        "sees_nothing": not sees_figures and len(menu(request)) == 1,
         "timeline": admin_timeline.latest(limit=LATEST) if sees_events else [],
         "events_url": admin_timeline.events_url() if sees_events else "",
     }
+
+
+def _linked(card: dict[str, Any]) -> dict[str, Any]:
+    """Cards are kept for everybody; where one leads depends on who reads."""
+    return {**card, "url": list_url(apps.get_model(card["of"]), card["query"])}
 
 
 def _shown(now: datetime) -> dict[str, Any]:
@@ -136,35 +146,45 @@ def _cards(figures: dict[str, Any]) -> list[Card]:
     amounts = sorted(now.monthly_recurring_revenue, key=lambda amount: -amount.minor)
     others = ", ".join(amount.format() for amount in amounts[1:])
     rate, dead = now.churn.rate, figures["dead"]
-    active = list_url(Subscription, "status__exact=active")
+    subscriptions = Subscription._meta.label
     return [
         Card(
             "Monthly recurring revenue",
             amounts[0].format() if amounts else "–",
             f"and {others}" if others else _change(figures),
-            url=active,
+            of=subscriptions,
+            query="status__exact=active",
         ),
-        Card("Active customers", f"{now.active_customers:,}", url=list_url(Customer)),
-        Card("Active subscriptions", f"{now.active_subscriptions:,}", f"{now.new_subscriptions:,} new", url=active),
+        Card("Active customers", f"{now.active_customers:,}", of=Customer._meta.label),
+        Card(
+            "Active subscriptions",
+            f"{now.active_subscriptions:,}",
+            f"{now.new_subscriptions:,} new",
+            of=subscriptions,
+            query="status__exact=active",
+        ),
         Card(
             "Churn",
             f"{float(100 * rate):.1f} %" if rate is not None else "–",
             f"{now.churn.ended:,} of {now.churn.at_start:,} ended",
-            url=list_url(Subscription, "status__exact=canceled"),
+            of=subscriptions,
+            query="status__exact=canceled",
         ),
         Card(
             "Failed payments",
             f"{now.failed_payments:,}",
             f"in {WINDOW.days} days",
             "danger" if now.failed_payments else "",
-            list_url(Payment, "status__exact=failed"),
+            Payment._meta.label,
+            "status__exact=failed",
         ),
         Card(
             "Dead letters",
             f"{dead:,}",
             "wait for a decision" if dead else "all jobs are well",
             "danger" if dead else "",
-            list_url(Job, "state__exact=dead"),
+            Job._meta.label,
+            "state__exact=dead",
         ),
     ]
 

@@ -173,13 +173,20 @@ class UserAdmin(EntityAdmin):
     list_filter = ("is_staff", "is_active")
     search_by = ("^email", "^name")
     search_help_text = "E-mail, name or id"
-    facts = ("email", "name", "is_staff", "is_active", "last_login", "created_at")
+    facts = ("email", "name", "is_staff", "at_desk", "is_active", "last_login", "created_at")
     commands = (SIGN_OUT, GRANT_STAFF, CHANGE_GROUPS, REVOKE_STAFF, DEACTIVATE, REACTIVATE)
     empty = Empty("Nobody yet", "People sign up by the API; staff are made by `manage.py staff`.", icon="person")
 
     @display(description="State")
     def standing(self, obj: User) -> object:
         return state("staff" if obj.is_staff and obj.is_active else "active" if obj.is_active else "locked")
+
+    @display(description="May at the desk")
+    def at_desk(self, obj: User) -> str:
+        if not obj.is_staff:
+            return NOTHING
+        groups = _groups(obj)
+        return f"what {groups} may" if obj.staff_groups else groups
 
     def get_states(self, obj: User) -> Iterable[object]:
         return [self.standing(obj)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -10,15 +10,20 @@ from django.contrib.auth.models import Group
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
+from accounts.models import User
 from accounts.permissions import STAFF_MANAGE
 from accounts.services import staff_groups
 from core import access
 from core.admin import Empty
+from core.admin.html import link
 from core.errors import AppError
+
+SHOWN: Final = 50
 
 
 class StaffGroupForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -57,11 +62,13 @@ class StaffGroupAdmin(ModelAdmin):
 
     form = StaffGroupForm
     list_display = ("name", "members", "may")
+    fields = ("name", "held", "people")
+    readonly_fields = ("people",)
     search_fields = ("name",)
     actions = None
     empty = Empty(
         "No groups of staff yet",
-        "A group says what its members may do at the desk. Staff in no group are administrators, who may do all.",
+        "A group says what its members may do at the desk. What no group names, only administrators may.",
         icon="shield_person",
     )
 
@@ -77,6 +84,14 @@ class StaffGroupAdmin(ModelAdmin):
     def may(self, obj: Any) -> str:
         held = sorted(obj.held)
         return ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "") or "nothing"
+
+    @display(description="Members")
+    def people(self, obj: Group) -> object:
+        found = list(User.objects.filter(groups=obj).order_by("email")[: SHOWN + 1]) if obj.pk else []
+        if not found:
+            return "Nobody yet. On the page of a person, “Change what they may” puts a staff member into groups."
+        more = "" if len(found) <= SHOWN else " and others"
+        return format_html("{}{}", format_html_join(", ", "{}", [(link(one),) for one in found[:SHOWN]]), more)
 
     def _is_administrator(self, request: HttpRequest) -> bool:
         if not (getattr(request.user, "is_staff", False) and request.user.is_active):

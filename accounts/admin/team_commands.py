@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
@@ -24,7 +24,7 @@ from accounts.models import (
 from accounts.models.teams import SERVICE_ROLE_CHOICES
 from accounts.selectors import holding, recipients, shareable
 from accounts.services import custom_roles, service_accounts, shares, teams
-from core.admin import Call, CommandAction, CommandForm, Effect
+from core.admin import Call, CommandAction, CommandForm, Effect, Outcome
 from core.admin.html import NOTHING, state
 from core.errors import InvalidInput
 from core.models import Entity
@@ -41,6 +41,11 @@ def text_field(label: str, help_text: str = "", *, is_required: bool = True, lon
         max_length=longest,
         widget=UnfoldAdminTextInputWidget(),
     )
+
+
+def _new_or(done: str, known: str) -> Callable[[Any], Outcome]:
+    """Say what came of a command that returns a row and whether it is new."""
+    return lambda result: Outcome(done) if result[1] else Outcome(known, "warning")
 
 
 # --- teams -----------------------------------------------------------------------------------------------------------
@@ -100,7 +105,7 @@ ADD_MEMBER: CommandAction[Team] = CommandAction(
     form=WhoForm,
     preview=lambda call: (Effect("Member", "", str(_one(call))),),
     text="Puts a member or a service account of the organisation into the team, with all that the team was given.",
-    done="The member was added.",
+    outcome=_new_or("The member was added.", "Nothing changed: this is a member already."),
     icon="person_add",
 )
 DELETE_TEAM: CommandAction[Team] = CommandAction(
@@ -187,7 +192,7 @@ ASSIGN_ROLE: CommandAction[CustomRole] = CommandAction(
     lambda call: custom_roles.assign(actor=call.actor, role=call.obj, recipient=_anybody(call)),
     form=AnybodyForm,
     preview=lambda call: (Effect("Holds the role", "", str(_anybody(call))),),
-    done="The role was given.",
+    outcome=_new_or("The role was given.", "Nothing changed: they hold it already."),
     icon="person_add",
 )
 DELETE_ROLE: CommandAction[CustomRole] = CommandAction(
@@ -302,7 +307,7 @@ SHARE: CommandAction[Entity] = CommandAction(
     form=ShareForm,
     preview=lambda call: (Effect("Sees it", "", str(_with_whom(call))),),
     text="Lets a person, a team or a service account see this, and do nothing else with it.",
-    done="It is shared.",
+    outcome=_new_or("It is shared.", "Nothing changed: it is shared with them already."),
     icon="share",
 )
 REVOKE_SHARE: CommandAction[Share] = CommandAction(

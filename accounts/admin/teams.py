@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Count
 from django.http import HttpRequest
 from unfold.decorators import display
 
@@ -41,8 +42,8 @@ def sections_of(organization: Organization) -> list[Section]:
             "Teams",
             ("Team", "Members", "Since"),
             [
-                (link(one), one.members.count(), moment(one.created_at))
-                for one in organization.teams.order_by("-id")[:SHOWN]
+                (link(one), one.member_count, moment(one.created_at))
+                for one in organization.teams.annotate(member_count=Count("members")).order_by("-id")[:SHOWN]
             ],
             list_url(Team, only),
             "It has no teams.",
@@ -53,8 +54,8 @@ def sections_of(organization: Organization) -> list[Section]:
             "Custom roles",
             ("Role", "Permissions", "Given to"),
             [
-                (link(one), len(one.permissions), one.assignments.count())
-                for one in organization.custom_roles.order_by("-id")[:SHOWN]
+                (link(one), len(one.permissions), one.holder_count)
+                for one in organization.custom_roles.annotate(holder_count=Count("assignments")).order_by("-id")[:SHOWN]
             ],
             list_url(CustomRole, only),
             "It made no roles of its own.",

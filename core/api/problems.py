@@ -189,7 +189,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _answer(request, None, Forbidden())
+    return _answer(
+        request, None, Forbidden("Your rights do not reach this page. Somebody who has more can give you more.")
+    )
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

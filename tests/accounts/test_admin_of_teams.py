@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import CustomRole, RoleAssignment, ServiceAccount, Share, Team, TeamMember
 from accounts.services import custom_roles, service_accounts, shares, teams
@@ -152,3 +154,29 @@ def test_says_what_is_wrong_once_and_at_its_field(desk, everything):
     assert reply.content.decode().count(told) == 2  # in the refusal, and at the field
     assert "audit log as" not in reply.content.decode()  # nothing was tried yet, so nothing is recorded
     assert not Event.objects.filter(type="core.command.refused").exists()
+
+
+@pytest.mark.django_db(transaction=True)  # what may be done is kept in the process, but not in a transaction that wrote
+def test_asks_as_little_for_many_teams_and_roles_as_for_few(desk, organization):
+    asked = []
+    for numbers in (range(2), range(2, 9)):
+        for number in numbers:
+            teams.create(actor=SYSTEM, organization=organization, name=f"Team {number}")
+            custom_roles.create(actor=SYSTEM, organization=organization, name=f"Role {number}", permissions=[VIEW])
+        desk.get(f"{page(organization)}change/")
+        with CaptureQueriesContext(connection) as queries:
+            desk.get(f"{page(organization)}change/")
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+def test_says_that_somebody_was_a_member_already(desk, everything, team_mate):
+    sent = {"who": team_mate.email, "reason": "asked to", "confirm": "1"}
+    for row, command in (
+        (everything["team"], "add-member"),
+        (everything["invoice"], "share"),
+        (everything["role"], "assign"),
+    ):
+        who = everything["team"].public_id if command == "assign" else team_mate.email
+        again = desk.post(f"{page(row)}do/{command}/", {**sent, "who": who, "token": new_id().hex}, follow=True)
+        assert "Nothing changed: " in again.content.decode(), command

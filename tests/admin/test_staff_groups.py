@@ -93,6 +93,8 @@ def test_is_bounded_in_the_api_as_at_the_desk(ours: Company, clerk: Any, api: Ca
 def test_shows_figures_and_events_to_those_who_may_see_them(ours: Company, clerk: Any) -> None:
     shown = desk_of(clerk()).get("/admin/").content.decode()
     assert "Monthly recurring revenue" not in shown
+    assert "Nothing happened yet" not in shown
+    assert "Ask an administrator to put you into one." in shown
     assert not [mark for mark in ours.marks if mark in shown]
 
 
@@ -174,3 +176,29 @@ def test_finds_nothing_by_the_id_of_what_it_may_not_see(ours: Company, clerk: An
     assert answer.json()["go"] == ""
     assert str(customer) not in answer.content.decode()
     assert desk.get("/admin/find/", {"q": ours.rows["invoices"].public_id}).json()["go"]
+
+
+def test_sees_figures_that_lead_to_its_own_lists_alone(ours: Company, clerk: Any, staff: User) -> None:
+    bounded, free = desk_of(clerk("billing.metrics.view", "billing.payment.view")), desk_of(staff)
+    for _ in range(2):  # whoever of them comes first, the figures are kept for both
+        shown = [
+            re.findall('<a href="([^"]*)" class="ch-figures__one"', desk.get("/admin/").content.decode())
+            for desk in (bounded, free)
+        ]
+        assert [len(links) for links in shown] == [1, 6]
+
+
+def test_is_told_what_to_do_about_a_refusal(ours: Company, clerk: Any) -> None:
+    page = desk_of(clerk()).get("/admin/billing/customer/")
+    assert page.status_code == 403
+    assert "Somebody who has more can give you more." in page.content.decode()
+
+
+def test_shows_an_administrator_who_is_in_a_group(ours: Company, clerk: Any, staff: User) -> None:
+    person, desk = clerk("billing.customer.view"), desk_of(staff)
+    group = f"/admin/auth/group/{person.groups.get().pk}/change/"
+    assert f'href="{admin_url(person)}"' in desk.get(group).content.decode()
+    assert "what Clerks may" in desk.get(admin_url(person)).content.decode()
+    assert "everything" in desk.get(admin_url(staff)).content.decode()
+    person.groups.clear()
+    assert "Nobody yet." in desk.get(group).content.decode()

@@ -125,7 +125,7 @@ class ExplainView(QuestionView):
         with problems.told():
             one = asked.about(data)
             found = asked.engine.explain(str(one.subject), one.relation, str(one.object), **asked.brought_about(one))
-        return {**names.outward_all(found.as_json()), "text": found.lines()}
+        return {**names.outward_all(found.as_json()), "text": list(map(names.outward_within, found.lines()))}
 
 
 def _read(asked: Asked, documents: list[Any]) -> list[Any]:

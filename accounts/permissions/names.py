@@ -6,6 +6,7 @@ Types of which we keep no rows (those that a company adds) have ids of their own
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from core import ids
 from core.models import Entity, entities_by_type
 
 _UUID_CHARACTERS = 36
+_NAMED = re.compile(r"[^\s:#@()']+:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KEPT_AS = {"role": "customrole"}  # types that are called otherwise than the rows behind them
 
 
@@ -41,6 +43,11 @@ def outward(text: str) -> str:
     except ValueError:
         return text
     return f"{kind}:{ids.encode(entity.id_prefix, found)}{mark}{relation}" if str(found) == key else text
+
+
+def outward_within(text: str) -> str:
+    """Return a sentence in which objects and subjects stand, each as the API shows it."""
+    return _NAMED.sub(lambda found: outward(found[0]), text)
 
 
 def outward_all(value: Any) -> Any:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from accounts import errors
+from accounts.permissions import names
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Fault, Faulty
 from core.errors import AppError, FieldFault
@@ -37,7 +38,7 @@ def problem_of_many(refusals: Sequence[tuple[str, Refused]]) -> AppError:
     _, first = refusals[0]
     allowed: dict[str, Any] = {"allowed_types": list(first.allowed)} if first.allowed else {}
     return KINDS[first.code](
-        str(first),
+        names.outward_within(str(first)),
         faults=[fault_of(refused, pointer) for pointer, refused in refusals],
         openfga_code=int(first.code),
         **allowed,
@@ -47,7 +48,7 @@ def problem_of_many(refusals: Sequence[tuple[str, Refused]]) -> AppError:
 def fault_of(refused: Refused, pointer: str = "") -> FieldFault:
     """Return a refusal as one entry of `errors`."""
     place = f"{pointer}/{refused.member}".replace("?/", "?", 1) if refused.member else pointer
-    return FieldFault(place, KINDS[refused.code].code, str(refused))
+    return FieldFault(place, KINDS[refused.code].code, names.outward_within(str(refused)))
 
 
 def problem_of_model(faulty: Faulty, pointer: str = "") -> AppError:

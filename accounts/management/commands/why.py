@@ -42,9 +42,9 @@ class Command(BaseCommand):
             known = f" There are: {', '.join(refused.allowed)}." if refused.allowed else ""
             raise CommandError(f"{refused}{known}", returncode=2) from refused
         if options["json"]:
-            self.stdout.write(json.dumps(found.as_json(), indent=2))
+            self.stdout.write(json.dumps(names.outward_all(found.as_json()), indent=2))
         else:
-            self.stdout.write("\n".join(found.lines()))
+            self.stdout.write(names.outward_within("\n".join(found.lines())))
         if not found.is_allowed:
             sys.exit(2 if found.is_allowed is None else 1)
 

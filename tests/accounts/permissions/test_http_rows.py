@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -19,7 +21,9 @@ from tests.accounts.permissions.over_http import PERMISSIONS, pointers
 from tests.billing import factories
 
 pytestmark = pytest.mark.django_db
-CHECK, OBJECTS, USERS, EXPAND = (f"{PERMISSIONS}/{name}" for name in ("check", "list-objects", "list-users", "expand"))
+CHECK, OBJECTS, USERS, EXPAND, EXPLAIN = (
+    f"{PERMISSIONS}/{name}" for name in ("check", "list-objects", "list-users", "expand", "explain")
+)
 
 
 def invoices(organization: Organization, number: int) -> list[Any]:
@@ -86,6 +90,23 @@ def test_lists_who_sees_a_row_by_its_organisation(
     assert organization.public_id in api(staff).post(EXPAND, asked).content.decode()
     person = {"relation": "oneself", "object": f"user:{owner.public_id}"}
     assert api(staff).post(USERS, person).json()["users"] == [f"user:{owner.public_id}"]
+
+
+def test_says_why_and_why_not_by_public_ids_alone(
+    api: Callable[..., Any], staff: User, owner: User, organization: Organization
+) -> None:
+    (row,) = invoices(organization, 1)
+    asked = {"user": f"user:{owner.public_id}", "relation": "viewer", "object": f"invoice:{row.public_id}"}
+    told = api(staff).post(EXPLAIN, asked).content.decode()
+    there = {"user": asked["user"], "relation": "owner", "object": f"organization:{organization.public_id}"}
+    refused = api(staff).post(f"{PERMISSIONS}/tuples", {"writes": [there], "on_duplicate": "error"})
+    assert refused.status_code == 409
+    output = StringIO()
+    call_command("why", *asked.values(), stdout=output)
+    for text in (told, refused.content.decode(), output.getvalue()):
+        assert organization.public_id in text
+        assert owner.public_id in text
+        assert not any(str(one.pk) in text for one in (owner, organization, row))
 
 
 def test_lists_what_staff_may_and_who_of_them_may_it(

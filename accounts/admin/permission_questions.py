@@ -20,7 +20,7 @@ from accounts.admin.permission_parts import WHAT_IF_NEEDS, WHY_NEEDS, Names, req
 from accounts.permissions import asking
 from accounts.permissions.comparing import Comparison, Grant, preview
 from accounts.permissions.engine import Engine
-from accounts.permissions.explaining import Explanation, Outcome, Step
+from accounts.permissions.explanations import Explanation, Outcome, Step
 from accounts.permissions.faults import Refused
 from accounts.services import relations
 from core import context

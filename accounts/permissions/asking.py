@@ -15,7 +15,7 @@ from django.conf import settings
 from accounts.permissions import cache, providers, revision
 from accounts.permissions.engine import Engine
 from accounts.permissions.expanding import Tree
-from accounts.permissions.explaining import Explanation
+from accounts.permissions.explanations import Explanation
 from accounts.permissions.faults import Refused
 from accounts.permissions.known import given_about
 from accounts.permissions.language.model import Pair

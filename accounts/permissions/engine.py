@@ -20,7 +20,7 @@ from accounts.permissions.compiled import compile_into
 from accounts.permissions.compiler import Program, subject_kind
 from accounts.permissions.defined import INVALID, NOT_FOUND, Codes, find_relation, find_type
 from accounts.permissions.expanding import Tree
-from accounts.permissions.explaining import Explanation
+from accounts.permissions.explanations import Explanation
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Faulty, check, to_json
 from accounts.permissions.language.model import Model, Pair

@@ -8,7 +8,8 @@ import pytest
 from django.db import transaction
 
 from accounts.permissions.engine import Engine, save_model
-from accounts.permissions.explaining import Explanation, Outcome, Step, explain
+from accounts.permissions.explaining import explain
+from accounts.permissions.explanations import Explanation, Outcome, Step
 from accounts.permissions.exploring import Limits
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language import Model, parse

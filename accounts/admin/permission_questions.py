@@ -18,7 +18,8 @@ from django.urls import reverse
 from accounts.admin.permission_forms import QuestionForm, WhatIfForm, refuse, with_choices
 from accounts.admin.permission_parts import WHAT_IF_NEEDS, WHY_NEEDS, Names, require_page
 from accounts.permissions import asking
-from accounts.permissions.comparing import Comparison, Grant, preview
+from accounts.permissions.comparing import preview
+from accounts.permissions.comparisons import Comparison, Grant
 from accounts.permissions.engine import Engine
 from accounts.permissions.explanations import Explanation, Outcome, Step
 from accounts.permissions.faults import Refused

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from django.db import connection
 
+from accounts.permissions.comparisons import Comparison, Grant
 from accounts.permissions.dependents import Edge, affected, changed_pairs, edges, read_by
 from accounts.permissions.engine import Engine
 from accounts.permissions.exploring import Goal
 from accounts.permissions.faults import Refused
 from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import RelationTuple
+from accounts.permissions.pages import MOST
 from accounts.permissions.proposing import proposed
 from accounts.permissions.tuples import Subject, Tuple
 
@@ -45,47 +47,6 @@ class Limits:
     people: int = 1_000
     grants: int = 10_000
     seconds: float = 5.0
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Grant:
-    """`subject` has `relation` to `object`. `user:*` is everybody of the type."""
-
-    object: str
-    relation: str
-    subject: str
-
-    def __str__(self) -> str:
-        return f"{self.object}#{self.relation}@{self.subject}"
-
-    def as_json(self) -> dict[str, str]:
-        """Return OpenFGA's shape of a tuple key."""
-        return {"user": self.subject, "relation": self.relation, "object": self.object}
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """`gained` and `lost` in order of object, relation and subject. `affected` are the types and relations that were
-    compared; `is_complete` is False when there may be more, `cut` says why."""
-
-    gained: tuple[Grant, ...]
-    lost: tuple[Grant, ...]
-    affected: tuple[Pair, ...] = ()
-    cut: tuple[str, ...] = ()
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.cut
-
-    def as_json(self) -> dict[str, Any]:
-        """Return {gained, lost, affected, complete, cut}."""
-        return {
-            "gained": [grant.as_json() for grant in self.gained],
-            "lost": [grant.as_json() for grant in self.lost],
-            "affected": [f"{object_type}#{relation}" for object_type, relation in self.affected],
-            "complete": self.is_complete,
-            "cut": list(self.cut),
-        }
 
 
 def preview(
@@ -182,7 +143,7 @@ class _Comparing:
         if relation and not subject.is_everybody and engine.model.relation(subject.type, relation):
             place = Goal(subject.type, subject.id, relation)
             for kind in self._kinds(engine, (subject.type, relation)):
-                found |= {Subject.parse(name) for name in self._users(engine, place, kind)}
+                found |= {Subject.parse(name) for name in self._users(engine, place, kind, self.limits.subjects + 1)}
         return found
 
     def _compare_subjects(self, subjects: Iterable[Subject], pairs: Iterable[Pair]) -> None:
@@ -248,14 +209,15 @@ class _Comparing:
                     yield Goal(goal.type, goal.id, edge.dependent[1])
                 else:
                     asks.append((goal, edge))
-        if not asks:
-            return
+        if asks:
+            yield from self._reached_over(asks)
+
+    def _reached_over(self, asks: Sequence[tuple[Goal, Edge]]) -> Iterator[Goal]:
+        """Follow edges over tuples, those that are given and those that are stored."""
         given = [one for engine in self._engines for one in engine.always_given]
         for goal, edge in asks:
-            subject = Subject(goal.type, goal.id, edge.subject_relation)
             for one in given:
-                named = (one.subject, one.object.type, one.relation)
-                if named == (subject, edge.dependent[0], edge.tupleset):
+                if _leads(one, goal, edge):
                     yield Goal(one.object.type, one.object.id, edge.dependent[1])
         rows = [(goal.type, goal.id, edge.subject_relation, edge.dependent[0], edge.tupleset) for goal, edge in asks]
         with connection.cursor() as cursor:
@@ -329,11 +291,15 @@ class _Comparing:
         found = engine.program.subjects[node] if node is not None else ()
         return sorted(kind for kind in found if "#" not in kind)
 
-    def _users(self, engine: Engine, goal: Goal, kind: str) -> list[str]:
+    def _users(self, engine: Engine, goal: Goal, kind: str, most: int | None = None) -> Sequence[str]:
+        """Who has the relation: all, or up to `most` where more do not matter."""
         if kind not in self._kinds(engine, (goal.type, goal.relation)):
             return []
+        asked = (f"{goal.type}:{goal.id}", goal.relation, kind)
         try:
-            return engine.list_users(f"{goal.type}:{goal.id}", goal.relation, kind, context=self.context)
+            if most is not None and most <= MOST:
+                return engine.page_of_users(*asked, context=self.context, limit=most).items
+            return engine.list_users(*asked, context=self.context)
         except Refused as refused:
             self.cut[f"{goal}: {refused}"] = None
             return []
@@ -350,6 +316,12 @@ class _Comparing:
         else:
             return False
         return True
+
+
+def _leads(one: Tuple, goal: Goal, edge: Edge) -> bool:
+    """Whether a tuple leads from a goal to one that hangs on it by this edge."""
+    subject = Subject(goal.type, goal.id, edge.subject_relation)
+    return (one.subject, one.object.type, one.relation) == (subject, edge.dependent[0], edge.tupleset)
 
 
 def _by_type(pairs: Iterable[Pair]) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from django.db import connection, transaction
 
-from accounts.permissions.comparing import Comparison, Grant, Limits, preview
+from accounts.permissions.comparing import Limits, preview
+from accounts.permissions.comparisons import Comparison, Grant
 from accounts.permissions.compiler import compile_model
 from accounts.permissions.engine import Engine, save_model
 from accounts.permissions.faults import Refused

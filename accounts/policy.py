@@ -97,7 +97,7 @@ class RelationPolicy:
         row says that it belongs. Raises `LookupError` too where `and` or `but not` stands over what comes from there:
         the rows cannot be told by where they belong, and none may be shown that a `but not` takes away."""
         kind, subject = type_of(queryset.model), subject_of(actor)
-        inherited = sorted((ORGANIZATION, one) for one in from_organization(asking.engine().model, kind, relation))
+        inherited = sorted((ORGANIZATION, one) for one in from_organization(asking.model(), kind, relation))
         if subject is None:
             return queryset.none()
         if actor.is_staff and any(_staff_may(actor, subject, one) for _, one in inherited):
@@ -207,7 +207,7 @@ def _own_rows(actor: Actor, queryset: QuerySet[_M]) -> QuerySet[_M]:
 
 
 def _is_known(kind: str, relation: str) -> bool:
-    return asking.engine().model.relation(kind, relation) is not None
+    return asking.model().relation(kind, relation) is not None
 
 
 def _noun(model: type[Model]) -> str:
@@ -233,7 +233,7 @@ def _reaching(actor: Actor, permission: str) -> str:
 
 
 def _is_for_keys(permission: str) -> bool:
-    relation = asking.engine().model.relation(ORGANIZATION, permission)
+    relation = asking.model().relation(ORGANIZATION, permission)
     return relation is not None and any(one.type == "api_key" for one in relation.restrictions)
 
 

@@ -98,7 +98,7 @@ class ModelForm(CommandForm):
         if faults:
             what = "fault" if len(faults) == 1 else f"{len(faults)} faults"
             raise forms.ValidationError(f"Mend the {what} first.")
-        if model == asking.engine().model:
+        if model == asking.model():
             raise forms.ValidationError("Nothing is different from the version in force: change the text first.")
         self.cleaned_data["model"] = model
         return text
@@ -106,7 +106,7 @@ class ModelForm(CommandForm):
 
 def _effects(call: Call[PermissionModel]) -> Iterable[Effect]:
     model, faults = read_model(call.data["text"])
-    asked = asking.engine()
+    asked = asking.engine_of_now()
     assert model is not None, faults  # the form said so
     changes = differences(asked.model, model)
     for one in changes[:_CHANGES]:

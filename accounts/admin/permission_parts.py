@@ -69,7 +69,7 @@ def _by_public_id(text: str) -> str:
     except ids.MalformedId:
         return ""
     entity = entities_by_prefix.get(prefix)
-    kinds = asking.engine().model.types if entity is not None else ()
+    kinds = asking.model().types if entity is not None else ()
     return next((f"{kind}:{key}" for kind in kinds if names.entity_of(kind) is entity), "")
 
 

@@ -61,7 +61,7 @@ class ShownStep:
 def why_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     """Ask a question (`?subject=&relation=&target=`, so that it can be passed on) and draw its explanation."""
     require_page(model_admin, request, *WHY_NEEDS)
-    asked = asking.engine()
+    asked = asking.engine_of_now()
     form = QuestionForm(request.GET if "subject" in request.GET else None)
     shown: dict[str, Any] = {}
     if form.is_bound and form.is_valid():
@@ -118,7 +118,7 @@ def _shown(step: Step, known: Names) -> ShownStep:
 def what_if_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
     """Preview what other tuples or another model would give and take; tuples can then be applied."""
     actor = require_page(model_admin, request, *WHAT_IF_NEEDS)
-    asked = asking.engine()
+    asked = asking.engine_of_now()
     form = WhatIfForm(request.POST if request.method == "POST" else None)
     shown: dict[str, Any] = {"may_apply": allows(actor, WRITE)}
     if form.is_bound and form.is_valid():

@@ -20,7 +20,7 @@ from accounts.permissions import asking, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
-from accounts.permissions.tuples import Tuple
+from accounts.permissions.tuples import KEY, Tuple
 from accounts.services import relations
 from audit.models import Event
 from core.access import allows
@@ -58,7 +58,7 @@ class TupleForm(CommandForm):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        asked = asking.engine()
+        model = asking.model()
         if not {"subject", "relation", "target"} <= data.keys():
             return data
         document: dict[str, Any] = {
@@ -69,24 +69,22 @@ class TupleForm(CommandForm):
         if data.get("condition"):
             document["condition"] = {"name": data["condition"].strip(), "context": data.get("context") or {}}
         try:
-            data["tuple"] = tuples.read(asked.model, document)
-            tuples.check(asked.model, data["tuple"], Code.VALIDATION)
+            data["tuple"] = tuples.read(model, document)
+            tuples.check(model, data["tuple"], Code.VALIDATION)
         except Refused as refused:
             refuse(self, refused)
         return data
 
 
 def _add(call: Call[RelationTuple]) -> RelationTuple:
-    asked = asking.engine()
+    asked = asking.engine_of_now()
     one: Tuple = call.data["tuple"]
     relations.write(actor=call.actor, engine=asked, writes=[one], on_duplicate="error")
-    row = one.row()
-    key = {name: row[name] for name in row if name not in ("condition", "context")}
-    return RelationTuple.objects.get(store_id=asked.store_id, **key)
+    return RelationTuple.objects.get(store_id=asked.store_id, **dict(zip(KEY, one.key, strict=True)))
 
 
 def _remove(call: Call[RelationTuple]) -> None:
-    asked = asking.engine()
+    asked = asking.engine_of_now()
     relations.write(actor=call.actor, engine=asked, deletes=[Tuple.of(call.obj)], on_missing="error")
 
 
@@ -141,8 +139,7 @@ class ObjectType(_ByModel):
     parameter_name = "object_type"
 
     def choices_of(self) -> Iterable[str]:
-        asked = asking.engine()
-        types = asked.model.types.values()
+        types = asking.model().types.values()
         return [one.name for one in types if any(relation.is_assignable for relation in one.relations.values())]
 
 
@@ -151,8 +148,7 @@ class ByRelation(_ByModel):
     parameter_name = "relation"
 
     def choices_of(self) -> Iterable[str]:
-        asked = asking.engine()
-        types = asked.model.types.values()
+        types = asking.model().types.values()
         return sorted({one.name for of_type in types for one in of_type.relations.values() if one.is_assignable})
 
 
@@ -161,8 +157,7 @@ class SubjectType(_ByModel):
     parameter_name = "subject_type"
 
     def choices_of(self) -> Iterable[str]:
-        asked = asking.engine()
-        types = asked.model.types.values()
+        types = asking.model().types.values()
         return sorted(
             {one.type for of_type in types for relation in of_type.relations.values() for one in relation.restrictions}
         )
@@ -269,8 +264,7 @@ def _stands_in(term: str) -> Q:
     """Tuples in which `type:id`, `type:id#relation` or an id stands on either side."""
     kind, mark, rest = term.partition(":")
     if not mark:
-        asked = asking.engine()
-        types = list(asked.model.types)  # an index leads by type
+        types = list(asking.model().types)  # an index leads by type
         return Q(object_type__in=types, object_id=term) | Q(subject_type__in=types, subject_id=term)
     key, mark, relation = rest.partition("#")
     target, subject = Q(object_type=kind, object_id=key), Q(subject_type=kind, subject_id=key)

@@ -18,7 +18,7 @@ from accounts.permissions.expanding import Tree
 from accounts.permissions.explanations import Explanation
 from accounts.permissions.faults import Refused
 from accounts.permissions.known import given_about
-from accounts.permissions.language.model import Pair
+from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import PermissionModel
 from accounts.permissions.product import STORE
 from accounts.permissions.providers.local import kept
@@ -39,10 +39,16 @@ def engine() -> Engine:
 
 
 def engine_of_now() -> Engine:
-    """Return PostgreSQL's engine of the product's store, whoever is chosen to answer: what it says is of now."""
+    """Return PostgreSQL's engine of the product's store, whoever is chosen to answer: what it says is of now. It alone
+    can compare, and explain."""
     newest = revision.newest_model_id(STORE)
     assert newest is not None, "the product's permission model is missing: run `manage.py migrate`"
     return _by_model(newest)
+
+
+def model() -> Model:
+    """Return the model by which the product's questions are answered now."""
+    return engine_of_now().model
 
 
 @lru_cache(maxsize=32)

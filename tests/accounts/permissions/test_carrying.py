@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
 
 from accounts.permissions import asking, cache, carrying, providers
 from accounts.permissions.engine import Engine, save_model
@@ -124,6 +126,22 @@ def test_asks_postgresql_inside_a_transaction(engine: Engine, lease: HeldLease) 
         transaction.set_rollback(True)
     assert not opened.check("user:ann", "viewer", "document:1")
     carry(lease)
+    assert held() == []
+
+
+def test_says_at_the_desk_what_would_be_otherwise(lease: HeldLease, staff: Any) -> None:
+    over_http.engine()
+    carry(lease)
+    assert isinstance(asking.engine(), CarriedEngine)
+    browser = Client()
+    browser.force_login(staff)
+    thought_of = {"added": "document:1#editor@user:ann", "removed": "", "text": "", "context": ""}
+    reply = browser.post(reverse("admin:accounts_permission_what_if"), thought_of)
+    assert reply.status_code == 200
+    assert [str(grant) for grant in reply.context["found"].gained] == [
+        "document:1#editor@user:ann",
+        "document:1#viewer@user:ann",
+    ]
     assert held() == []
 
 

@@ -25,6 +25,7 @@ from core.api.operations import operation
 from core.api.pagination import CursorPage
 from core.api.requests import Request
 from core.api.views import APIView
+from core.errors import InvalidInput
 
 _EXAMPLE = OpenApiExample(
     "A small model",
@@ -138,6 +139,8 @@ def _named(data: Mapping[str, Any], pointer: str, *, is_newest_default: bool = F
         return engine(data["model_id"], f"{pointer}/model_id").model
     if not data and is_newest_default:
         return engine().model
+    if not data or "model_id" in data:
+        raise InvalidInput.at(pointer, "Send one of 'model_id', 'text', 'document' and 'modules'.", "choose_one")
     with problems.told(f"{pointer}/{next(iter(data), 'text')}"):
         model, _ = read_model(data, pointer)
         found = permission_models.faults_of_itself(model)

@@ -54,8 +54,8 @@ class StaleTuples:
 
 
 def differences(before: Model, after: Model) -> list[Difference]:
-    """Return what `after` says otherwise than `before`: types first, then relations, then conditions. The order in
-    which things stand makes no difference."""
+    """Return what `after` says otherwise than `before`: types first, then relations, then conditions, each by
+    their names. The order in which things stand makes no difference."""
     return [*_types(before, after), *_relations(before, after), *_conditions(before, after)]
 
 
@@ -77,9 +77,9 @@ def stale_tuples(store_id: int, before: Model, after: Model) -> StaleTuples:
 
 
 def _types(before: Model, after: Model) -> Iterator[Difference]:
-    for name in before.types.keys() - after.types.keys():
+    for name in sorted(before.types.keys() - after.types.keys()):
         yield Difference("type", name, "removed", None, None)
-    for name in after.types.keys() - before.types.keys():
+    for name in sorted(after.types.keys() - before.types.keys()):
         yield Difference("type", name, "added", None, None)
 
 

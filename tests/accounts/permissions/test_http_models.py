@@ -252,6 +252,14 @@ def test_finds_no_difference_where_only_the_order_is_another(client: Any) -> Non
     assert client.post(DIFF, {"after": {"text": other}}).json()["differences"] == []
 
 
+def test_tells_differences_in_the_same_order_every_time(client: Any) -> None:
+    found = client.post(DIFF, {"after": {"text": "model\n  schema 1.1\ntype user\ntype b\ntype a\ntype c\n"}}).json()
+    types = [one["name"] for one in found["differences"] if one["kind"] == "type"]
+    removed = [name for name in types if name not in ("a", "b", "c")]
+    assert types == [*sorted(removed), "a", "b", "c"]
+    assert len(removed) > 5
+
+
 @pytest.mark.parametrize(
     ("body", "status", "pointer"),
     [
@@ -259,6 +267,7 @@ def test_finds_no_difference_where_only_the_order_is_another(client: Any) -> Non
         ({"after": {"text": "x"}}, 400, "/after/text"),
         ({"after": {"text": TEXT, "model_id": "x"}}, 400, "/after/model_id"),
         ({"after": {"model_id": "mdl_00000000000000000000000009"}}, 404, "/after/model_id"),
+        ({"after": {"model_id": "mdl_00000000000000000000000009", "text": TEXT}}, 400, "/after"),
     ],
 )  # fmt: skip
 def test_points_at_what_is_wrong_with_a_comparison(client: Any, body: Any, status: int, pointer: str) -> None:

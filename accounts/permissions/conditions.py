@@ -16,8 +16,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
+from accounts.permissions import language
 from accounts.permissions.language.faults import Fault, FaultType
-from accounts.permissions.language.model import Condition, ParameterType
+from accounts.permissions.language.model import Condition, Model, ParameterType
 
 if TYPE_CHECKING:
     from cel_expr_python import cel
@@ -94,6 +95,11 @@ def check(condition: Condition) -> Fault | None:
         message = f"The condition `{condition.name}` does not compile: {error}"
         return Fault(FaultType.CONDITION_INVALID, message, condition.place, condition.name)
     return None
+
+
+def faults_of(model: Model) -> list[Fault]:
+    """Return all that is wrong with a model: with its relations, and with the expressions of its conditions."""
+    return [*language.check(model), *filter(None, map(check, model.conditions.values()))]
 
 
 def check_context(condition: Condition, context: Mapping[str, Any]) -> None:

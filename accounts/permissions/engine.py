@@ -22,7 +22,7 @@ from accounts.permissions.defined import INVALID, NOT_FOUND, Codes, find_relatio
 from accounts.permissions.expanding import Tree
 from accounts.permissions.explanations import Explanation
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.language import Faulty, check, to_json
+from accounts.permissions.language import Faulty, to_json
 from accounts.permissions.language.model import Model, Pair
 from accounts.permissions.models import PermissionModel, PermissionStore
 from accounts.permissions.pages import Page, check_limit, id_of, page
@@ -38,7 +38,7 @@ _MANY = """unnest(
 
 def save_model(store: PermissionStore, model: Model) -> Engine:
     """Keep a model as the store's newest and return the engine that answers by it. Raises Faulty."""
-    faults = [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
+    faults = conditions.faults_of(model)
     if faults:
         raise Faulty(faults)
     row = PermissionModel(store=store, document=to_json(model))
@@ -88,13 +88,13 @@ class Engine:
         """Return whether `subject` has `relation` to the object `target`. Raises Refused: a type or relation that is
         not in the model, a condition without its parameters (2000), a tuple given that the model does not allow (2027),
         more than 25 tuples in a row (2002)."""
-        node, *rest, kind = self._row(subject, relation, target)
+        node, *rest, kind = self._read_check(subject, relation, target)
         question = self._question(given, context)
         if kind not in self.program.subjects[node]:
             return False
         truth = self._truth(question, node, "permission_conditions", [node, rest[0], kind])
         more = (0, self.program.has_operators(node))
-        rows = self._rows(question, "permission_check", [node, *rest], truth, *more)
+        rows = self._call(question, "permission_check", [node, *rest], truth, *more)
         return _yes_or_no(rows[0][0])
 
     def check_many(
@@ -107,7 +107,7 @@ class Engine:
         asked: list[tuple[Any, ...]] = []
         for place, one in enumerate(questions):
             try:
-                row = self._row(*one)
+                row = self._read_check(*one)
             except Refused as refused:
                 answers[place] = refused
                 continue
@@ -128,8 +128,8 @@ class Engine:
                     answers[place] = refused
         return answers
 
-    def _row(self, subject: str, relation: str, target: str) -> tuple[int, str, str, str, str, str]:
-        """One check as the engine takes it: node, object, the subject's type, id and relation, and its kind."""
+    def _read_check(self, subject: str, relation: str, target: str) -> tuple[int, str, str, str, str, str]:
+        """Read one check into what the engine takes: node, object, the subject's type, id and relation, and its kind."""
         wanted = Object.parse(target)
         node = self._node(wanted.type, relation, INVALID)
         asker = self._asker(subject)
@@ -172,7 +172,7 @@ class Engine:
         truth = self._truth_back(question, asked, asker)
         circles = self._circles(asked, truth) if any(map(self.program.has_operators, asked)) else None
         values = [sorted(asked), sorted(self.program.behind(asked)), asker.type, asker.id, asker.relation]
-        for node, object_id, answer in self._rows(question, "permission_objects", values, truth, circles):
+        for node, object_id, answer in self._call(question, "permission_objects", values, truth, circles):
             if _yes_or_no(answer):
                 answers[asked[node]].append(f"{asked[node][0]}:{object_id}")
         return answers
@@ -199,7 +199,7 @@ class Engine:
         truth = self._truth_back(question, [node], asker)
         finals, inner = map(sorted, self.program.ways(node))
         values = [node, finals, inner, asker.type, asker.id, asker.relation]
-        found = self._rows(question, "permission_page_of_objects", values, truth, id_of(after), limit + 1)
+        found = self._call(question, "permission_page_of_objects", values, truth, id_of(after), limit + 1)
         items = [object_id for object_id, answer in found[:limit] if _yes_or_no(answer)]
         return page((f"{of_type}:{object_id}" for object_id in [*items, *found[limit:]]), limit)
 
@@ -247,11 +247,11 @@ class Engine:
         circles = self._circles([node], truth)
         if part:
             more = (*part, self.program.has_operators(node), circles)
-            found = self._rows(question, "permission_page_of_subjects", values, truth, *more)
+            found = self._call(question, "permission_page_of_subjects", values, truth, *more)
         elif circles:
-            found = self._rows(question, "permission_subjects_by_sets", values, truth, circles)
+            found = self._call(question, "permission_subjects_by_sets", values, truth, circles)
         else:
-            found = self._rows(question, "permission_subjects", values, truth)
+            found = self._call(question, "permission_subjects", values, truth)
         return [str(Subject(of_type, subject_id, of_relation)) for subject_id, answer in found if _yes_or_no(answer)]
 
     def expand(self, target: str, relation: str, given: Given = (), context: Mapping[str, Any] = {}) -> Tree:
@@ -322,7 +322,7 @@ class Engine:
         """What each condition that can be met comes to: 1 it holds, 0 it does not, 4 it has no value."""
         if node not in self.program.conditional:
             return {}
-        return self._values(self._rows(question, function, values), question)
+        return self._values(self._call(question, function, values), question)
 
     def _truth_back(self, question: _Question, nodes: Iterable[int], asker: Subject) -> dict[str, int]:
         """The same, of those that are met on the way from a subject to any of `nodes`."""
@@ -331,7 +331,7 @@ class Engine:
             return {}
         reached = sorted(frozenset.union(*(self.program.reached[node] for node in conditional)))
         values = [reached, asker.type, asker.id, asker.relation]
-        return self._values(self._rows(question, "permission_conditions_back", values), question)
+        return self._values(self._call(question, "permission_conditions_back", values), question)
 
     def _values(self, met: Iterable[tuple[str, str, str | None]], question: _Question) -> dict[str, int]:
         return {key: self._value(name, json.loads(stored or "null"), question) for key, name, stored in met}
@@ -344,7 +344,7 @@ class Engine:
         except (conditions.NoValue, conditions.UnusableParameter):
             return _NO_VALUE
 
-    def _rows(
+    def _call(
         self,
         question: _Question,
         function: str,

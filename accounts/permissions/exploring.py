@@ -6,7 +6,6 @@ that `explaining` can say which way led there, or where each way ended.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -17,7 +16,7 @@ from accounts.permissions import conditions
 from accounts.permissions.compiler import subject_kind
 from accounts.permissions.functions import MAX_DEPTH
 from accounts.permissions.language.model import Computed, FromTupleset, Relation, This, leaves
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import KEY, Subject, Tuple
 
 if TYPE_CHECKING:
     from accounts.permissions.engine import Engine
@@ -78,36 +77,28 @@ class Ask(NamedTuple):
 
 Guide = Callable[[str, str], list[str]]  # (type, relation): the ids of the objects to which the subject has it
 
-_COLUMNS: Final = "object_type, object_id, relation, subject_type, subject_id, subject_relation, condition, context"
-_READ: Final = f"""
-    SELECT a.place, found.* FROM unnest(
+_COLUMNS: Final = ", ".join(f"t.{name}" for name in (*KEY, "condition", "context"))
+_ASKS: Final = """unnest(
         %(object_type)s::text[], %(object_id)s::text[], %(relation)s::text[], %(subject_type)s::text[],
         %(subject_relation)s::text[], %(subject_id)s::text[], %(condition)s::text[]
     ) WITH ORDINALITY
-        AS a(object_type, object_id, relation, subject_type, subject_relation, subject_id, condition, place)
-    CROSS JOIN LATERAL (
-        (SELECT {_COLUMNS} FROM accounts_relationtuple t
-        WHERE t.store_id = %(store)s AND t.object_type = a.object_type AND t.object_id = a.object_id
+        AS a(object_type, object_id, relation, subject_type, subject_relation, subject_id, condition, place)"""
+_FITS: Final = """t.store_id = %(store)s AND t.object_type = a.object_type AND t.object_id = a.object_id
             AND t.relation = a.relation AND t.subject_type = a.subject_type
-            AND t.subject_relation = a.subject_relation AND t.subject_id = a.subject_id AND t.condition = a.condition)
+            AND t.subject_relation = a.subject_relation AND t.condition = a.condition"""
+_READ: Final = f"""
+    SELECT a.place, found.* FROM {_ASKS}
+    CROSS JOIN LATERAL (
+        (SELECT {_COLUMNS} FROM accounts_relationtuple t WHERE {_FITS} AND t.subject_id = a.subject_id)
         UNION ALL
         (SELECT {_COLUMNS} FROM accounts_relationtuple t
-        WHERE a.subject_id IS NULL
-            AND t.store_id = %(store)s AND t.object_type = a.object_type AND t.object_id = a.object_id
-            AND t.relation = a.relation AND t.subject_type = a.subject_type
-            AND t.subject_relation = a.subject_relation AND t.condition = a.condition AND t.subject_id <> '*'
+        WHERE a.subject_id IS NULL AND {_FITS} AND t.subject_id <> '*'
         ORDER BY t.subject_id LIMIT %(limit)s)
     ) AS found
 """  # noqa: S608 - our own columns
 _GUIDED: Final = f"""
-    SELECT a.place, {", ".join(f"t.{name}" for name in _COLUMNS.split(", "))} FROM unnest(
-        %(object_type)s::text[], %(object_id)s::text[], %(relation)s::text[], %(subject_type)s::text[],
-        %(subject_relation)s::text[], %(subject_id)s::text[], %(condition)s::text[]
-    ) WITH ORDINALITY
-        AS a(object_type, object_id, relation, subject_type, subject_relation, subject_id, condition, place)
-    JOIN accounts_relationtuple t ON t.store_id = %(store)s AND t.object_type = a.object_type
-        AND t.object_id = a.object_id AND t.relation = a.relation AND t.subject_type = a.subject_type
-        AND t.subject_relation = a.subject_relation AND t.subject_id = a.subject_id AND t.condition = a.condition
+    SELECT a.place, {_COLUMNS} FROM {_ASKS}
+    JOIN accounts_relationtuple t ON {_FITS} AND t.subject_id = a.subject_id
     LIMIT %(limit)s
 """  # noqa: S608 - our own columns
 
@@ -212,8 +203,7 @@ class Explored:
             cursor.execute(sql, {**columns, "store": self.engine.store_id, "limit": limit})
             rows = cursor.fetchall()
         for place, *row in rows:
-            wanted, subject = Object(row[0], row[1]), Subject(row[3], row[4], row[5])
-            yield place - 1, Tuple(wanted, row[2], subject, row[6], json.loads(row[7] or "null"))
+            yield place - 1, Tuple.of_key(row[:6], *row[6:])
 
     def _judged(self, one: Tuple, *, is_given: bool) -> Met:
         if not one.condition:

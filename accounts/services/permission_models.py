@@ -8,7 +8,7 @@ from accounts import events
 from accounts.permissions import conditions, problems
 from accounts.permissions.differences import differences
 from accounts.permissions.engine import save_model
-from accounts.permissions.language import Fault, Faulty, Model, check, from_json
+from accounts.permissions.language import Fault, Faulty, Model, from_json
 from accounts.permissions.language.faults import FaultType
 from accounts.permissions.language.model import Rewrite, children
 from accounts.permissions.models import PermissionModel, PermissionStore
@@ -65,7 +65,7 @@ def faults_of_itself(model: Model) -> list[Fault]:
         if _is_too_deep(relation.rewrite)
     ]
     # What is too deep is looked at no further: all that does so calls itself for each level.
-    return too_deep or [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
+    return too_deep or conditions.faults_of(model)
 
 
 def _is_too_deep(rewrite: Rewrite) -> bool:

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from accounts.permissions import conditions
 from accounts.permissions.faults import Code, Refused
-from accounts.permissions.language import Faulty, check, from_json, to_json
+from accounts.permissions.language import Faulty, from_json, to_json
 from accounts.permissions.language.model import Model
 from accounts.permissions.providers.base import Health, SavedModel
 from accounts.permissions.providers.openfga_engine import ServerEngine
@@ -59,7 +59,7 @@ class OpenFGAProvider:
         return self.engine(store_id, model_id, from_json(document))
 
     def save_model(self, store: str, model: Model) -> ServerEngine:
-        faults = [*check(model), *filter(None, map(conditions.check, model.conditions.values()))]
+        faults = conditions.faults_of(model)
         if faults:
             raise Faulty(faults)
         return self.add_model(self.store_id(store) or self.make(store), model)

@@ -129,7 +129,7 @@ class Engine:
         return answers
 
     def _read_check(self, subject: str, relation: str, target: str) -> tuple[int, str, str, str, str, str]:
-        """Read one check into what the engine takes: node, object, the subject's type, id and relation, and its kind."""
+        """One check as the engine takes it: node, object, the subject's type, id and relation, and its kind."""
         wanted = Object.parse(target)
         node = self._node(wanted.type, relation, INVALID)
         asker = self._asker(subject)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from project.benchmarks.permissions_data import BUSY, MODEL, OPEN, Company
+from project.benchmarks.stopwatch import median_of, median_when_warm
 
 if TYPE_CHECKING:
     from accounts.permissions.providers.openfga_engine import ServerEngine
@@ -39,19 +39,15 @@ def load(address: str, company: Company) -> ServerEngine:
 
 def measure(engine: ServerEngine, company: Company, asked: tuple[list[str], list[str]]) -> dict[str, float]:
     """Return figures under the names of ours: milliseconds from Python and back."""
-    took = []
-    for target, subject in zip(*asked, strict=True):
-        began = time.perf_counter()
-        engine.check(f"user:{subject}", "viewer", f"document:{target}")
-        took.append((time.perf_counter() - began) * 1000)
+    checks = [(f"user:{subject}", "viewer", f"document:{target}") for target, subject in zip(*asked, strict=True)]
     small = f"user:{company.people // 2}"
     return {
-        "check_with_round_trip_p50_ms": statistics.median(took),
-        "list_objects_many_ms": _timed(lambda: _objects(engine, f"user:{BUSY}", "editor")),
-        "list_objects_ms": _timed(lambda: _objects(engine, small, "viewer")),
-        "list_objects_but_not_ms": _timed(lambda: _objects(engine, small, "reader")),
-        "list_users_ms": _timed(lambda: _users(engine, "viewer")),
-        "list_users_but_not_ms": _timed(lambda: _users(engine, "reader")),
+        "check_with_round_trip_p50_ms": median_of(partial(engine.check, *check) for check in checks),
+        "list_objects_many_ms": median_when_warm(partial(_objects, engine, f"user:{BUSY}", "editor")),
+        "list_objects_ms": median_when_warm(partial(_objects, engine, small, "viewer")),
+        "list_objects_but_not_ms": median_when_warm(partial(_objects, engine, small, "reader")),
+        "list_users_ms": median_when_warm(partial(_users, engine, "viewer")),
+        "list_users_but_not_ms": median_when_warm(partial(_users, engine, "reader")),
     }
 
 
@@ -73,12 +69,3 @@ def _users(engine: ServerEngine, relation: str) -> Sequence[object]:
     }
     found: Sequence[object] = engine.server.post("list-users", f"/stores/{engine.store_id}/list-users", body)["users"]
     return found
-
-
-def _timed(ask: Callable[[], Sequence[object]]) -> float:
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        ask()
-        took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took[1:])

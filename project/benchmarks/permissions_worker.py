@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from project.benchmarks import permissions_openfga
 from project.benchmarks.permissions_data import BUSY, MODEL, OPEN, Company
+from project.benchmarks.stopwatch import median_of, median_when_warm, milliseconds
 from project.benchmarks.worker import serve
 
 if TYPE_CHECKING:
@@ -128,22 +128,13 @@ def _checks(company: Company, engine: Engine, relation: str, times: int) -> dict
 
 def _round_trips(company: Company, engine: Engine, times: int, given: Sequence[dict[str, str]] = ()) -> float:
     """What a program waits for one check, from Python and back; `given` tuples are brought along."""
-    took = []
-    for target, subject in zip(*_asked(company, times), strict=True):
-        began = time.perf_counter()
-        engine.check(f"user:{subject}", "viewer", f"document:{target}", given)
-        took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
+    asked = _questions(company, "viewer", times)
+    return median_of(partial(engine.check, *question, given) for question in asked)
 
 
 def _explanations(company: Company, engine: Engine, times: int) -> float:
     """What it takes to say why."""
-    took = []
-    for target, subject in zip(*_asked(company, times), strict=True):
-        began = time.perf_counter()
-        engine.explain(f"user:{subject}", "reader", f"document:{target}")
-        took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
+    return median_of(partial(engine.explain, *question) for question in _questions(company, "reader", times))
 
 
 def _kept(company: Company, engine: Engine, times: int) -> float:
@@ -151,14 +142,9 @@ def _kept(company: Company, engine: Engine, times: int) -> float:
     from accounts.permissions import cache
 
     cache.forget()
-    took: list[float] = []
-    for _ in range(2):  # the first round asks, and keeps
-        took.clear()
-        for target, subject in zip(*_asked(company, times), strict=True):
-            began = time.perf_counter()
-            cache.checked(engine, f"user:{subject}", "viewer", f"document:{target}")
-            took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
+    asked = [partial(cache.checked, engine, *question) for question in _questions(company, "viewer", times)]
+    median_of(asked)  # asks, and keeps
+    return median_of(asked)
 
 
 def _writes(engine: Engine) -> dict[str, float]:
@@ -167,12 +153,10 @@ def _writes(engine: Engine) -> dict[str, float]:
 
     keys = ({"user": f"user:{number}", "relation": "viewer", "object": "document:new"} for number in range(10_000))
     many = list(map(Tuple.parse, keys))
-    took = []
-    for work in (engine.write, engine.delete):
-        began = time.perf_counter()
-        work(many)
-        took.append((time.perf_counter() - began) * 1000)
-    return {"write_10000_ms": took[0], "delete_10000_ms": took[1]}
+    return {
+        "write_10000_ms": milliseconds(partial(engine.write, many)),
+        "delete_10000_ms": milliseconds(partial(engine.delete, many)),
+    }
 
 
 def _asked(company: Company, times: int) -> tuple[list[str], list[str]]:
@@ -182,13 +166,14 @@ def _asked(company: Company, times: int) -> tuple[list[str], list[str]]:
     return objects, [str(chance.randrange(company.people)) for _ in range(times)]
 
 
+def _questions(company: Company, relation: str, times: int) -> list[tuple[str, str, str]]:
+    """The same as checks of one relation."""
+    pairs = zip(*_asked(company, times), strict=True)
+    return [(f"user:{subject}", relation, f"document:{target}") for target, subject in pairs]
+
+
 def _list(name: str, ask: Callable[[], Sequence[str]]) -> dict[str, float]:
-    took = []
-    for _ in range(4):
-        began = time.perf_counter()
-        length = len(ask())
-        took.append((time.perf_counter() - began) * 1000)
-    return {f"{name}_ms": statistics.median(took[1:]), f"{name}_length": length}
+    return {f"{name}_ms": median_when_warm(ask), f"{name}_length": len(ask())}
 
 
 if __name__ == "__main__":

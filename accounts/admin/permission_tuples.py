@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from accounts.admin.permission_forms import ContextField, named, refuse
 from accounts.admin.permission_parts import TUPLES_VIEW, Names, inward
 from accounts.admin.permission_questions import what_if_view, why_view
-from accounts.permissions import asking, tuples
+from accounts.permissions import asking, names, tuples
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
@@ -69,7 +69,8 @@ class TupleForm(CommandForm):
         if data.get("condition"):
             document["condition"] = {"name": data["condition"].strip(), "context": data.get("context") or {}}
         try:
-            data["tuple"] = tuples.read(model, document)
+            data["tuple"] = names.inward_tuple(tuples.read(model, document))
+            names.check_ids(data["tuple"])
             tuples.check(model, data["tuple"], Code.VALIDATION)
         except Refused as refused:
             refuse(self, refused)

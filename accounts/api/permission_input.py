@@ -106,11 +106,7 @@ def read_tuples(
 
 def read_tuple(model: Model, document: Any, code: Code) -> Tuple:
     """Read one tuple; objects of ours may go by their public ids. Raises Refused."""
-    named = {
-        member: names.inward(value) if member in ("user", "object") and isinstance(value, str) else value
-        for member, value in document.items()
-    }
-    return tuples.read(model, named, code)
+    return names.inward_tuple(tuples.read(model, document, code))
 
 
 def check_question(model: Model, asked: Tuple) -> None:

@@ -121,8 +121,13 @@ def _lists(model: Model, data: dict[str, Any]) -> tuple[list[Tuple], list[Tuple]
     if not writing and not deleting:
         with problems.told():
             raise Refused(Code.INVALID_WRITE, "Send 'writes', 'deletes' or both: lists of tuples.", member="writes")
-    written = read_tuples(model, writing, "/writes", Code.VALIDATION, writes.check)
+    written = read_tuples(model, writing, "/writes", Code.VALIDATION, _check_written)
     return written, read_tuples(model, deleting, "/deletes", Code.VALIDATION)
+
+
+def _check_written(model: Model, one: Tuple) -> None:
+    names.check_ids(one)
+    writes.check(model, one)
 
 
 def _outcomes(asked: list[Tuple], outcomes: list[Outcome]) -> list[dict[str, str]]:

@@ -1,7 +1,7 @@
 """What may be done to people and organisations; and the questions of permission that anybody may ask:
 
 from accounts import permissions
-permissions.check("user:0190…", "viewer", "invoice:0190…")   # see `asking`
+permissions.check("user:0190…", "billing.invoice.view", "organization:0190…")   # see `asking`
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ def check(
     consistency: Consistency = "default",
 ) -> bool:
     """Return whether `subject` has `relation` to `target`: as it stood at most a second ago or, with "higher", as it
-    stands. What this process wrote it knows at once. Raises what `Engine.check` raises."""
+    stands. What this process wrote it knows at once. What rows say by themselves (to which organisation an invoice
+    belongs) is brought along as `given`, see `known.given_about`. Raises what `Engine.check` raises."""
     if consistency == "higher":
         return engine_of_now().check(subject, relation, target, given, context)
     return cache.checked(engine(), subject, relation, target, given, context)

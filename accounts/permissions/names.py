@@ -7,11 +7,14 @@ Types of which we keep no rows (those that a company adds) have ids of their own
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from accounts.permissions.faults import Code, Refused
+from accounts.permissions.tuples import Object, Subject, Tuple
 from core import ids
-from core.models import Entity, entities_by_type
+from core.models import Entity, entities_by_prefix, entities_by_type
 
 _UUID_CHARACTERS = 36
 _NAMED = re.compile(r"[^\s:#@()']+:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,6 +32,25 @@ def inward(text: str) -> str:
         return f"{kind}:{ids.decode(entity.id_prefix, key)}{mark}{relation}"
     except ids.MalformedId:
         return text
+
+
+def inward_tuple(one: Tuple) -> Tuple:
+    """Return a tuple that was read from what somebody wrote as it is kept."""
+    target, subject = str(one.object), str(one.subject)
+    kept_target, kept_subject = inward(target), inward(subject)
+    if (kept_target, kept_subject) == (target, subject):
+        return one
+    return replace(one, object=Object.parse(kept_target), subject=Subject.parse(kept_subject))
+
+
+def check_ids(one: Tuple) -> None:
+    """Raise Refused (2000) for a public id in a tuple that is kept which is cut, misspelt or of another kind of thing:
+    it would be taken for an id of its own, and never be that of a row."""
+    for member, place in (("user", one.subject), ("object", one.object)):
+        entity = entity_of(place.type)
+        if entity is not None and _is_public(place.id, entity):
+            form = f"the id of '{place.type}' is of the form '{entity.id_prefix}_…'"
+            raise Refused(Code.VALIDATION, f"'{place}' names nothing: {form}.", member=member)
 
 
 def outward(text: str) -> str:
@@ -57,6 +79,15 @@ def outward_all(value: Any) -> Any:
     if isinstance(value, list):
         return [outward_all(inner) for inner in value]
     return outward(value) if isinstance(value, str) else value
+
+
+def _is_public(key: str, entity: type[Entity]) -> bool:
+    if key.startswith(f"{entity.id_prefix}_"):
+        return True
+    try:
+        return ids.split(key)[0] in entities_by_prefix
+    except ids.MalformedId:
+        return False
 
 
 def entity_of(kind: str) -> type[Entity] | None:

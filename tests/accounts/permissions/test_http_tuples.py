@@ -308,6 +308,22 @@ def test_names_what_is_ours_by_its_public_id(client: Any, owner: Any) -> None:
     assert results(write(client, key(f"user:{owner.pk}"))) == ["unchanged"]
 
 
+def test_takes_a_public_id_without_its_type_for_what_it_names(client: Any, owner: Any) -> None:
+    assert results(write(client, key(owner.public_id, "editor"))) == ["created"]
+    assert RelationTuple.objects.get().subject_id == str(owner.pk)
+    assert results(write(client, key(f"user:{owner.public_id}", "editor"))) == ["unchanged"]
+
+
+def test_refuses_a_public_id_that_can_name_nothing(client: Any, owner: Any, organization: Any) -> None:
+    for wrong in (owner.public_id[:-1], "usr_x", organization.public_id):
+        reply = write(client, ANN, key(f"user:{wrong}"))
+        assert (reply.status_code, pointers(reply), reply.json()["openfga_code"]) == (400, ["/writes/1/user"], 2000)
+        assert "'usr_…'" in reply.json()["detail"]
+    assert not RelationTuple.objects.filter(object_type="document").exists()
+    assert results(write(client, key("user:us_r"))) == ["created"]
+    assert client.post(TUPLES, {"deletes": [key("user:usr_x")]}).status_code == 200
+
+
 def test_writes_ten_thousand_tuples_in_one_request_in_the_queries_of_ten(client: Any) -> None:
     def cost(number: int) -> int:
         many = [key(f"user:{each}", object=f"document:{number}") for each in range(number)]

@@ -95,8 +95,9 @@ class User(Entity, AbstractBaseUser, PermissionsMixin):
 
     @cached_property
     def staff_groups(self) -> frozenset[int] | None:
-        """What bounds a staff member: ids of groups, None for an administrator. One query, once for this object."""
-        return None if self.is_superuser else frozenset(self.groups.values_list("pk", flat=True))
+        """What bounds a staff member: ids of groups, None for an administrator. One query, once for this object; none
+        where the groups were fetched with it."""
+        return None if self.is_superuser else frozenset(group.pk for group in self.groups.all())
 
     def get_full_name(self) -> str:
         return self.name or self.email

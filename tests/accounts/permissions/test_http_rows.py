@@ -19,6 +19,7 @@ from core.actor import SYSTEM
 from core.clock import now
 from tests.accounts.permissions.over_http import PERMISSIONS, pointers
 from tests.billing import factories
+from tests.cast import new_person
 
 pytestmark = pytest.mark.django_db
 CHECK, OBJECTS, USERS, EXPAND, EXPLAIN = (
@@ -154,6 +155,33 @@ def test_reads_many_rows_in_the_queries_of_few(
     cost()
     few = cost()
     invoices(organization, 45)
+    assert cost() == few
+
+
+def test_asks_about_many_staff_in_the_queries_of_few(api: Callable[..., Any], staff: User) -> None:
+    group = staff_groups.save(actor=SYSTEM, name="Refunds", permissions=["billing.refund.create"])
+    client = api(staff)
+    people: list[str] = []
+
+    def join(number: int) -> None:
+        for _ in range(number):
+            person = new_person(f"helper{len(people)}@countinghouse.example")
+            rights.grant(actor=SYSTEM, user=person, reason="Joins", now=now(), groups=[group])
+            people.append(f"user:{person.public_id}")
+
+    def cost() -> int:
+        of_company = {"relation": "billing.refund.create", "object": "company:this"}
+        with CaptureQueriesContext(connection) as queries:
+            assert {*people} < {*client.post(USERS, of_company).json()["users"]}
+            checks = [{"user": user, **of_company} for user in people]
+            answers = client.post(f"{PERMISSIONS}/batch-check", {"checks": checks}).json()
+        assert answers["results"] == [{"allowed": True}] * len(people)
+        return len(queries)
+
+    join(2)
+    cost()
+    few = cost()
+    join(10)
     assert cost() == few
 
 

@@ -198,9 +198,10 @@ class UserAdmin(EntityAdmin):
                 "Organisations",
                 ("Organisation", "Role", "Since"),
                 [(link(one.organization), state(one.role, "neutral"), moment(one.created_at)) for one in members],
-                empty="Belongs to none.",
-                icon="domain",
-                of=Membership,
+                list_url(Membership, f"user__id__exact={obj.pk}"),
+                "Belongs to none.",
+                "domain",
+                Membership,
             ),
             Section(
                 "Devices",

@@ -23,6 +23,7 @@ from accounts.permissions.comparisons import Comparison, Grant
 from accounts.permissions.engine import Engine
 from accounts.permissions.explanations import Explanation, Outcome, Step
 from accounts.permissions.faults import Refused
+from accounts.permissions.tuples import Tuple
 from accounts.services import relations
 from core import context
 from core.access import allows
@@ -132,7 +133,7 @@ def what_if_view(model_admin: Any, request: HttpRequest) -> HttpResponseBase:
             found = preview(
                 asked, model=data["model"], added=data["added"], removed=data["removed"], context=data["context"]
             )
-            shown |= _compared(found)
+            shown |= _compared(found) | {"missing": _missing(data["added"])}
         except Refused as refused:
             form.add_error(None, with_choices(refused))
         except AppError as error:
@@ -153,6 +154,11 @@ def _unready(request: HttpRequest, fingerprint: str) -> str:
     if request.POST.get("compared") != fingerprint:
         return "These are other tuples than those that were compared. Look at what they change, then apply them."
     return "" if request.POST.get("reason", "").strip() else "Say the reason for which you apply these tuples."
+
+
+def _missing(added: Iterable[Tuple]) -> list[str]:
+    ends = list(dict.fromkeys(text for one in added for text in (str(one.subject), str(one.object))))
+    return Names.of(ends).missing(ends)
 
 
 def _compared(found: Comparison) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.admin.permission_forms import ContextField, named, refuse
+from accounts.admin.permission_forms import ContextField, refuse
 from accounts.admin.permission_parts import TUPLES_VIEW, Names, inward
 from accounts.admin.permission_questions import what_if_view, why_view
 from accounts.permissions import asking, names, tuples
@@ -50,24 +51,21 @@ class TupleForm(CommandForm):
     )
     context = ContextField('What the condition is told: {"hour": 9}. The request tells the rest.')
 
-    def clean_subject(self) -> str:
-        return named(self.cleaned_data["subject"])
-
-    def clean_target(self) -> str:
-        return named(self.cleaned_data["target"])
-
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         model = asking.model()
-        if not {"subject", "relation", "target"} <= data.keys():
-            return data
-        document: dict[str, Any] = {
-            "user": data["subject"],
-            "relation": data["relation"].strip(),
-            "object": data["target"],
-        }
+        document: dict[str, Any] = {"relation": data.get("relation", "").strip()}
+        for name, member in (("subject", "user"), ("target", "object")):
+            try:
+                document[member] = inward(data.get(name, ""))
+            except ValueError as error:
+                self.add_error(name, str(error))
         if data.get("condition"):
             document["condition"] = {"name": data["condition"].strip(), "context": data.get("context") or {}}
+        elif data.get("context"):
+            self.add_error("context", "A context is for a condition: name that too.")
+        if self.errors:
+            return data
         try:
             data["tuple"] = names.inward_tuple(tuples.read(model, document))
             names.check_ids(data["tuple"])
@@ -77,11 +75,16 @@ class TupleForm(CommandForm):
         return data
 
 
+def _stored(one: Tuple) -> QuerySet[RelationTuple]:
+    """The row of a tuple, under whatever condition."""
+    return RelationTuple.objects.filter(store__name=STORE, **dict(zip(KEY, one.key, strict=True)))
+
+
 def _add(call: Call[RelationTuple]) -> RelationTuple:
     asked = asking.engine_of_now()
     one: Tuple = call.data["tuple"]
     relations.write(actor=call.actor, engine=asked, writes=[one], on_duplicate="error")
-    return RelationTuple.objects.get(store_id=asked.store_id, **dict(zip(KEY, one.key, strict=True)))
+    return _stored(one).get()
 
 
 def _remove(call: Call[RelationTuple]) -> None:
@@ -91,10 +94,14 @@ def _remove(call: Call[RelationTuple]) -> None:
 
 def _added(call: Call[RelationTuple]) -> Iterable[Effect]:
     one: Tuple = call.data["tuple"]
-    shown = Names.of([str(one.subject), str(one.object)])
-    yield Effect("Who", "", shown.shown(str(one.subject)))
-    yield Effect("Has", "", f"{one.relation}, if {one.condition}" if one.condition else one.relation)
-    yield Effect("Of", "", shown.shown(str(one.object)))
+    ends = [str(one.subject), str(one.object)]
+    shown = Names.of(ends)
+    there = "stands already" if _stored(one).exists() else ""
+    yield Effect("Who", "", shown.shown(ends[0]))
+    yield Effect("Has", there, f"{one.relation}, if {one.condition}" if one.condition else one.relation)
+    yield Effect("Of", "", shown.shown(ends[1]))
+    for name in shown.missing(ends):
+        yield Effect("Unknown", "", f"There is no {name}. Is the id whole?")
 
 
 ADD: CommandAction[RelationTuple] = CommandAction(
@@ -209,7 +216,9 @@ class RelationTupleAdmin(EntityAdmin):
         return changelist
 
     def get_title(self, obj: RelationTuple) -> object:
-        return obj.relation
+        subject, target = _ends(obj)
+        shown = Names.of((subject, target))
+        return format_html("{} is {} of {}", shown.shown(subject), obj.relation, shown.shown(target))
 
     def way_back(self, obj: RelationTuple) -> str:
         return reverse("admin:accounts_relationtuple_changelist")

@@ -214,7 +214,7 @@ def _shown(bound: forms.BoundField) -> object:
         return (
             ", ".join(str(words.get(one, one)) for one in value) if isinstance(value, list) else words.get(value, value)
         )
-    return "–" if value in (None, "") else value
+    return "–" if value in (None, "", {}) else value
 
 
 def _confirmed(

@@ -328,6 +328,35 @@ def test_begins_with_an_empty_form_that_leads_nowhere_wrong(desk: Client, engine
     assert "<title>New " in " ".join(text.split()).replace("<title> ", "<title>")
 
 
+def test_warns_of_what_nobody_knows_or_what_stands_already(
+    desk: Client, engine: Engine, tuples: dict[str, str], stranger: User, organization: Organization
+):
+    answers = {"subject": "user:nobody", "relation": "member", "target": organization.public_id, "reason": "x"}
+    form = desk.get(NEW_TUPLE)
+    words = _words(desk.post(NEW_TUPLE, {**hidden_fields(form), **answers}))
+    assert "There is no user:nobody. Is the id whole?" in words
+    written = f"organization:{organization.public_id}#member@user:nobody"
+    assert "There is no user:nobody. Is the id whole?" in _words(desk.post(WHAT_IF, {"added": written}))
+    answers |= {"subject": stranger.email, "target": tuples["team"]}
+    text = _text(desk.post(NEW_TUPLE, {**hidden_fields(form), **answers}))
+    assert "stands already" in text
+    assert f"<dd>{stranger.email}</dd>" in text  # as it was said
+    assert "<dd>{}</dd>" not in text
+
+
+def test_drops_no_context_that_belongs_to_no_condition(desk: Client, tuples: dict[str, str], stranger: User):
+    answers = {"subject": stranger.email, "relation": "member", "target": tuples["team"], "reason": "x"}
+    page = desk.post(NEW_TUPLE, {**answers, "context": '{"hour": 9}'})
+    assert "A context is for a condition: name that too." in _words(page)
+
+
+def test_is_headed_with_the_whole_tuple(desk: Client, tuples: dict[str, str], stranger: User):
+    row = RelationTuple.objects.get(
+        subject_type="user", subject_id=str(stranger.pk), relation="member", object_type="team"
+    )
+    assert f"user:{stranger} is member of team:" in _words(desk.get(admin_url(row)))
+
+
 def test_says_which_subjects_a_relation_takes(desk: Client, engine: Engine):
     words = _words(
         _give(desk, NEW_TUPLE, subject="organization:1", relation="owner", target="organization:2", reason="x")

@@ -94,7 +94,7 @@ def test_shows_figures_and_events_to_those_who_may_see_them(ours: Company, clerk
     shown = desk_of(clerk()).get("/admin/").content.decode()
     assert "Monthly recurring revenue" not in shown
     assert "Nothing happened yet" not in shown
-    assert "Ask an administrator to put you into one." in shown
+    assert "Ask an administrator for what you need." in shown
     assert not [mark for mark in ours.marks if mark in shown]
 
 

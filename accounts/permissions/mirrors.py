@@ -7,14 +7,17 @@ function that says which relations a row of it stands for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.apps import apps
+from django.db import connection
 from django.db.migrations.operations.special import RunSQL
 from django.db.models.signals import post_delete, post_save
 
 from accounts.permissions import revision
+from accounts.permissions.tuples import KEY, Key, Tuple
 
 _COLUMNS: Final = "object_type, object_id, relation, subject_type, subject_id, subject_relation"
 
@@ -133,6 +136,11 @@ CREATE OR REPLACE TRIGGER {table}_relates AFTER INSERT OR DELETE OR UPDATE OF {c
 SELECT permission_follow('write', {asked}) FROM {table} one, {table}_relations(one) r;
 """
 
+_SAID: Final = f"""
+SELECT {", ".join(f"r.{name}" for name in KEY)} FROM {{table}} one, {{table}}_relations(one) r
+WHERE ({", ".join(f"r.{name}" for name in KEY)}) IN (SELECT * FROM unnest({", ".join(["%s::text[]"] * len(KEY))}))
+"""  # noqa: S608 - our own columns
+
 _DROP_ONE: Final = """
 DROP TRIGGER IF EXISTS {table}_relates ON {table};
 DROP FUNCTION IF EXISTS {table}_relations({table});
@@ -148,6 +156,18 @@ DROP FUNCTION IF EXISTS permission_mirror();
 DROP FUNCTION IF EXISTS permission_follow(text, text, text, text, text, text, text);
 DROP FUNCTION IF EXISTS permission_recipient(uuid, uuid, uuid);
 """
+
+
+def said(asked: Sequence[Tuple]) -> set[Key]:
+    """Return which of some tuples rows say now. A query for each mirrored table, over all of it: for what is changed by
+    hand."""
+    columns = [list(column) for column in zip(*(one.key for one in asked), strict=True)]
+    found: set[Key] = set()
+    with connection.cursor() as cursor:
+        for mirror in MIRRORS if asked else ():
+            cursor.execute(_SAID.format(table=mirror.table), columns)
+            found.update(cursor.fetchall())
+    return found
 
 
 def watch() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts import events
-from accounts.permissions import RELATION_TUPLE_WRITE, problems
+from accounts.permissions import RELATION_TUPLE_WRITE, mirrors, problems
 from accounts.permissions.engine import Engine
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.models import PermissionModel
@@ -53,13 +53,15 @@ def write(
     `accounts.relation.changed` when something changed, with how much and which entries of the change log.
 
     Raises the errors of `accounts.permissions.problems`, with a pointer into `writes` or `deletes`: among them
-    `DuplicateTuples` for a tuple that stands in both, `TupleWriteFailed` for what "error" asks to be told; and
-    `Forbidden` for a relation that the product ships, unless no group bounds who writes."""
+    `DuplicateTuples` for a tuple that stands in both, `TupleWriteFailed` for what "error" asks to be told and for one
+    to be deleted that a row says; and `Forbidden` for a relation that the product ships, unless no group bounds who
+    writes."""
     require(actor, RELATION_TUPLE_WRITE.name)
     if actor.staff_groups is not None:
         _refuse_shipped({"/writes": writes, "/deletes": deletes})
     with problems.told(among={"/writes": writes, "/deletes": deletes}):
         _refuse_in_both(writes, deletes)
+        _refuse_said(deletes)
         before = _last_change()
         removed = engine.delete(deletes, on_missing)
         written = engine.write(writes, on_duplicate)
@@ -101,6 +103,15 @@ def _refuse_in_both(writes: Sequence[Tuple], deletes: Sequence[Tuple]) -> None:
         if (one.object, one.relation, one.subject) in keys:
             message = f"duplicate tuples in one request: {one} is to be written and to be deleted"
             raise Refused(Code.DUPLICATE_TUPLES, message, about=one)
+
+
+def _refuse_said(deletes: Sequence[Tuple]) -> None:
+    """Refuse to delete what a row says: the owner of an organisation would be one and may nothing there."""
+    shipping = shipped()
+    said = mirrors.said([one for one in deletes if shipping.relation(one.object.type, one.relation) is not None])
+    for one in deletes:
+        if one.key in said:
+            raise Refused(Code.WRITE_FAILED, f"cannot delete a tuple that a row says: {one}; change the row", about=one)
 
 
 def _last_change() -> int:

@@ -308,6 +308,16 @@ def test_names_what_is_ours_by_its_public_id(client: Any, owner: Any) -> None:
     assert results(write(client, key(f"user:{owner.pk}"))) == ["unchanged"]
 
 
+def test_deletes_no_tuple_that_a_row_says(client: Any, owner: Any, organization: Any) -> None:
+    said = key(f"user:{owner.public_id}", "owner", f"organization:{organization.public_id}")
+    by_hand = {**said, "relation": "viewer"}
+    assert results(write(client, by_hand)) == ["created"]
+    reply = client.post(TUPLES, {"deletes": [by_hand, said]})
+    assert (reply.status_code, pointers(reply), reply.json()["openfga_code"]) == (409, ["/deletes/1"], 2017)
+    assert client.get(TUPLES, {"object": said["object"]}).json()["data"][0]["relation"] == "owner"
+    assert results(client.post(TUPLES, {"deletes": [by_hand]}), "deletes") == ["removed"]
+
+
 def test_takes_a_public_id_without_its_type_for_what_it_names(client: Any, owner: Any) -> None:
     assert results(write(client, key(owner.public_id, "editor"))) == ["created"]
     assert RelationTuple.objects.get().subject_id == str(owner.pk)

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg.errors import QueryCanceled
 
 from accounts.permissions.comparisons import Comparison, Grant
 from accounts.permissions.dependents import Edge, affected, changed_pairs, edges, read_by
@@ -73,7 +74,8 @@ def what_if(
     limits: Limits = Limits(),
 ) -> Comparison:
     """Return the grants that `after` gives and `before` does not, and the other way round. Both ask the same store;
-    they differ in their models and in what is given with each question (`always_given`)."""
+    they differ in their models and in what is given with each question (`always_given`). A statement that the database
+    ends by its time limit ends the comparison, and with it the transaction of whoever asks."""
     return _Comparing(before, after, context, limits).run()
 
 
@@ -96,13 +98,23 @@ class _Comparing:
         changed = self._changed_tuples()
         read = {pair for one in changed for engine in self._engines for pair, _ in read_by(engine.model, one)}
         pairs = affected(every, defined | read)
+        try:
+            self._compare(every, defined, changed, pairs)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            self.cut["one question took longer than the database allows"] = None
+        ordered = tuple(sorted(self.gained)), tuple(sorted(self.lost))
+        return Comparison(*ordered, tuple(sorted(pairs)), tuple(self.cut))
+
+    def _compare(
+        self, every: Iterable[Edge], defined: set[Pair], changed: Sequence[Tuple], pairs: Iterable[Pair]
+    ) -> None:
         subjects = self._everybody_named(pairs) if defined else self._subjects(changed)
         if subjects is not None:
             self._compare_subjects(subjects, pairs)
         else:
             self._compare_goals(self._goals(defined, changed, every))
-        ordered = tuple(sorted(self.gained)), tuple(sorted(self.lost))
-        return Comparison(*ordered, tuple(sorted(pairs)), tuple(self.cut))
 
     @property
     def _engines(self) -> tuple[Engine, Engine]:

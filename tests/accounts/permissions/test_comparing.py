@@ -188,6 +188,32 @@ def test_refuses_a_tuple_or_a_model_that_cannot_be(engine: Engine) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_says_when_the_database_ended_a_question() -> None:
+    engine = save_model(PermissionStore.objects.create(name=f"compare {new_id()}"), MODEL)
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE accounts_relationtuple IN ACCESS EXCLUSIVE MODE")
+            is_held.set()
+            may_end.wait(20)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait(20)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = '200ms'")
+        found = preview(engine, model=parse(TEXT.replace(" but not banned", "")))
+    finally:
+        may_end.set()
+        thread.join()
+        connection.close()  # with its time limit
+    assert found.cut == ("one question took longer than the database allows",)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_does_not_wait_for_whoever_writes_a_tuple() -> None:
     engine = save_model(PermissionStore.objects.create(name=f"compare {new_id()}"), MODEL)
     one = _tuple("user:bob", "viewer", "document:1")

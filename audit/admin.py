@@ -170,6 +170,7 @@ class FollowerAdmin(EntityAdmin):
     ordering = ("name",)
     list_display = ("name", "standing", "position", "behind", "failures", "moved")
     search_by = ("^name",)
+    search_help_text = "Name or id"
     facts = ("name", "position", "failures", "retry_at", "error", "moved_at")
     has_timeline = False
     empty = Empty("No followers yet", "The relay adds them when it starts.", "python3 manage.py relay", "podcasts")

@@ -97,6 +97,7 @@ class EntityAdmin(ModelAdmin):
     view_permission: ClassVar[str] = ""
     facts: ClassVar[Sequence[str]] = ()
     search_by: ClassVar[Sequence[str]] = ()
+    search_help_text = "A whole id"  # all that a list can be searched for whose `search_by` names nothing
     commands: ClassVar[Sequence[CommandAction[Any]]] = ()
     row_commands: ClassVar[Sequence[str]] = ()
     creation: ClassVar[CommandAction[Any] | None] = None

@@ -143,6 +143,7 @@ def _yes(value: bool) -> str:
 class ScheduleAdmin(EntityAdmin):
     list_display = ("name", "kind", "cron", "enabled", "next_run", "last_run")
     search_by = ("^name", "kind")
+    search_help_text = "Name or id"
     facts = ("name", "kind", "cron", "enabled", "next_run_at", "last_run_at")
     empty = Empty("No schedules yet", "The relay adds them when it starts.", "python3 manage.py relay", "schedule")
     commands = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin import site
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -11,7 +12,7 @@ from django.urls import reverse
 from billing.models import Customer, Subscription
 from billing.services import payments, refunds
 from core.actor import SYSTEM
-from core.admin import lists
+from core.admin import EntityAdmin, lists
 from core.admin.lists import BoundedPaginator
 from tests.billing import factories
 
@@ -166,3 +167,11 @@ def test_offers_beside_each_row_what_its_state_allows(desk: Client) -> None:
     shown = desk.get(address("billing_invoice")).content.decode()
     assert shown.count("/do/void/") == 1
     assert str(open_one.pk) in shown
+
+
+def test_says_what_each_list_can_be_searched_for(desk):
+    """A box that takes ids alone must not look as if it took names."""
+    for model, model_admin in site._registry.items():
+        if isinstance(model_admin, EntityAdmin) and model_admin.search_by:
+            assert model_admin.search_help_text != "A whole id", model
+    assert 'placeholder="A whole id"' in desk.get("/admin/accounts/team/").content.decode()

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.permissions import carrying, comparing_server, providers
@@ -32,7 +33,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         copy = OpenFGACopy.objects.filter(store__name=STORE).select_related("model").first()
         if copy is None or copy.model is None:
-            raise CommandError("Nothing was carried to an OpenFGA server yet: does a relay run?", returncode=2)
+            is_chosen = settings.PERMISSIONS_PROVIDER == providers.OPENFGA
+            why = "does a relay run?" if is_chosen else "PERMISSIONS_PROVIDER chooses none."
+            raise CommandError(f"Nothing was carried to an OpenFGA server yet: {why}", returncode=2)
         try:
             engine = providers.server().engine(copy.server_store, copy.server_model, from_json(copy.model.document))
             found = comparing_server.compare(engine, copy.store_id)

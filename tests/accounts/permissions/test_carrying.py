@@ -347,8 +347,10 @@ def test_finds_and_repairs_what_differs(engine: Engine, lease: HeldLease) -> Non
     assert len(held()) == RelationTuple.objects.count() == 6
 
 
-def test_says_that_nothing_was_carried_yet(engine: Engine) -> None:
-    with pytest.raises(CommandError, match="Nothing was carried") as caught:
+@pytest.mark.parametrize(("chosen", "why"), [("local", "PERMISSIONS_PROVIDER"), ("openfga", "does a relay run")])
+def test_says_that_nothing_was_carried_yet(engine: Engine, settings: Any, chosen: str, why: str) -> None:
+    settings.PERMISSIONS_PROVIDER = chosen
+    with pytest.raises(CommandError, match=f"Nothing was carried.*{why}") as caught:
         call_command("openfga_check")
     assert caught.value.returncode == 2
 

@@ -94,3 +94,27 @@ def test_says_what_is_wrong_while_a_model_is_written(
         picture("permissions-models")
 
     browse(way)
+
+
+def test_keeps_a_model_on_the_way_back_and_lets_the_keyboard_out_of_it(
+    browse: Callable[..., None],
+    staff: User,
+    engine: Engine,  # noqa: F811
+) -> None:
+    def way(page: Any, picture: Callable[[str], None]) -> None:
+        sign_in(page, staff.email)
+        page.goto(NEW_MODEL)
+        text = page.input_value("textarea[name=text]")
+        page.fill("textarea[name=text]", f"{text}\ntype paper\n  relations\n    define viewer: [user]\n")
+        page.fill("[name=reason]", "Papers too")
+        page.click("text=Continue")
+        page.wait_for_selector("text=What will happen")
+        page.go_back()
+        page.wait_for_function("document.querySelector('textarea[name=text]').value.includes('type paper')")
+        page.wait_for_selector(".ch-editor__fine")
+        page.focus("textarea[name=text]")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Tab")
+        page.wait_for_function("document.activeElement.name === 'reason'")
+
+    browse(way)

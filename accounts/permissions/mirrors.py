@@ -1,8 +1,8 @@
 """Tuples that follow rows: what a row gives (a role, a scope, a place in a team) is a tuple as long as the row says so.
 
 Triggers keep them, in the transaction of the row, whatever writes it: there is no moment at which a row says one thing
-and its tuple another (unless an administrator writes or deletes that very tuple by hand). Each mirrored table has a
-function that says which relations a row of it stands for.
+and its tuple another. Each mirrored table has a function that says which relations a row of it stands for. By hand an
+administrator may write such a tuple where no row says it; one that a row says is deleted by nobody.
 """
 
 from __future__ import annotations

@@ -213,6 +213,8 @@ CREATE OR REPLACE FUNCTION permission_objects{suffix}(
 $engine$;
 """
 
+# Candidates that are not exact are checked. Where everybody is met behind an operator and is not left, somebody can be
+# left whom only tuples of what is taken away name: the exceptions of the exceptions.
 SUBJECTS = """
 CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
     st bigint, m bigint, start integer, start_object text, s_type text, s_relation text, truth jsonb, given jsonb
@@ -236,6 +238,26 @@ CREATE OR REPLACE FUNCTION permission_subjects{suffix}(
         JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 5
             AND h.subject_type = s_type AND h.subject_relation = s_relation
         WHERE s_relation <> ''
+        UNION ALL
+        SELECT t.subject_id, false, 1
+        FROM (
+            SELECT start AS node WHERE EXISTS (
+                SELECT FROM walked w
+                JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 1
+                    AND h.subject_type = s_type AND h.subject_relation = s_relation
+                JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
+                    AND t.relation = h.relation AND t.subject_type = h.subject_type AND t.subject_relation = ''
+                    AND t.condition = h.condition AND t.subject_id = '*'
+                WHERE NOT w.is_exact AND {truth} > 0
+            ) AND permission_check{suffix}(
+                st, m, start, start_object, s_type, '*', s_relation, truth, given, 0, true) <> 1
+        ) everybody
+        CROSS JOIN LATERAL permission_walk{suffix}(st, m, everybody.node, start_object, s_type, NULL, given, 0, true) w
+        JOIN accounts_permissionhop h ON h.model_id = m AND h.node = w.node AND h.kind = 0
+            AND h.subject_type = s_type AND h.subject_relation = s_relation
+        JOIN {tuples} t ON t.store_id = st AND t.object_type = h.object_type AND t.object_id = w.object
+            AND t.relation = h.relation AND t.subject_type = h.subject_type
+            AND t.subject_relation = h.subject_relation AND t.condition = h.condition AND t.subject_id <> '*'
     )
     SELECT met.subject_id, CASE
         WHEN bool_or(met.is_exact AND met.value = 1) THEN 1

@@ -143,3 +143,25 @@ def test_comes_to_an_end_where_everything_leads_to_everything() -> None:
     engine.delete(moves)  # who is there has none left
     assert engine.check("user:ann", "loses", "position:0")
     assert engine.check("user:ann", "wins", "position:1")
+
+
+def test_lists_whom_only_an_exception_of_an_exception_names() -> None:
+    """Who may enter a floor is kept out of the second one above it; of the lowest only Cay is."""
+    floors = parse("""model
+  schema 1.1
+type user
+type floor
+  relations
+    define below: [floor]
+    define kept_out: [user] or enters from below
+    define enters: [user:*] but not kept_out from below
+""")
+    engine = save_model(PermissionStore.objects.create(name=f"floors {new_id()}"), floors)
+    rows = [("user:*", "enters", f"floor:{number}") for number in range(4)]
+    rows += [(f"floor:{number}", "below", f"floor:{number + 1}") for number in range(3)]
+    rows.append(("user:cay", "kept_out", "floor:0"))
+    engine.write([Tuple(Object.parse(target), relation, Subject.parse(user)) for user, relation, target in rows])
+    told = [engine.list_users(f"floor:{number}", "enters", "user") for number in range(4)]
+    assert told == [["user:*"], ["user:*"], [], ["user:cay"]]
+    assert [engine.check("user:cay", "enters", f"floor:{number}") for number in range(4)] == [True, False, False, True]
+    assert engine.page_of_users("floor:3", "enters", "user").items == ("user:cay",)

@@ -88,18 +88,17 @@ def accept(*, actor: Actor, token: str, now: datetime) -> Membership:
     and `accounts.membership.created`. Raises `InvalidMailToken`, `InvitationForAnother`, `AlreadyMember`."""
     if actor.person_id is None:
         raise Forbidden("Only people accept invitations.")
-    invitation = (
-        Invitation.objects.select_for_update(of=("self",))
-        .select_related("organization")
-        .filter(token_hash=tokens.hash_of(token), status=InvitationStatus.PENDING, expires_at__gt=now)
-        .first()
-    )
+    sent = Invitation.objects.select_related("organization").filter(token_hash=tokens.hash_of(token))
+    organization_id = sent.values_list("organization_id", flat=True).first()
+    if organization_id is not None:
+        lock_organization(organization_id)
+    is_open = {"status": InvitationStatus.PENDING, "expires_at__gt": now}
+    invitation = sent.select_for_update(of=("self",)).filter(**is_open).first()
     if invitation is None:
         raise InvalidMailToken("The invitation is wrong, used, taken back or too old. Ask for a new one.")
     user = User.objects.get(pk=actor.person_id)
     if user.email != invitation.email:
         raise InvitationForAnother
-    lock_organization(invitation.organization_id)
     invitation.status, invitation.token_hash = InvitationStatus.ACCEPTED, None
     invitation.accepted_by, invitation.accepted_at = user, now
     invitation.save(update_fields=["status", "token_hash", "accepted_by", "accepted_at"])

@@ -102,6 +102,8 @@ def _account_state(account: ServiceAccount) -> object:
 @admin.register(Team)
 class TeamAdmin(EntityAdmin):
     list_display = ("name", "organization", "identifier", "created")
+    search_by = ("^name",)
+    search_help_text = "Name or id"
     related = ("organization",)
     facts = ("name", "organization", "created_at")
     commands = (do.ADD_MEMBER, do.RENAME_TEAM, do.DELETE_TEAM)
@@ -138,6 +140,8 @@ class TeamMemberAdmin(EntityAdmin):
 @admin.register(CustomRole)
 class CustomRoleAdmin(EntityAdmin):
     list_display = ("name", "organization", "identifier", "created")
+    search_by = ("^name",)
+    search_help_text = "Name or id"
     related = ("organization",)
     facts = ("name", "organization", "description", "permissions", "created_at")
     commands = (do.ASSIGN_ROLE, do.CHANGE_ROLE, do.DELETE_ROLE)
@@ -173,6 +177,8 @@ class RoleAssignmentAdmin(EntityAdmin):
 @admin.register(ServiceAccount)
 class ServiceAccountAdmin(EntityAdmin):
     list_display = ("name", "organization", "role", "standing", "identifier", "created")
+    search_by = ("^name",)
+    search_help_text = "Name or id"
     list_filter = ("role",)
     related = ("organization", "created_by")
     facts = ("name", "organization", "role", "deactivated_at", "created_by", "created_at")

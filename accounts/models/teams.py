@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -39,6 +40,7 @@ class ServiceAccount(Entity):
                 name="accounts_known_service_role",
             )
         ]
+        indexes = [models.Index(OpClass(Lower("name"), "text_pattern_ops"), name="accounts_program_name_begins")]
 
     def __str__(self) -> str:
         return self.name
@@ -59,6 +61,7 @@ class Team(Entity):
 
     class Meta:
         constraints = [models.UniqueConstraint("organization", Lower("name"), name="accounts_one_team_of_a_name")]
+        indexes = [models.Index(OpClass(Lower("name"), "text_pattern_ops"), name="accounts_team_name_begins")]
 
     def __str__(self) -> str:
         return self.name
@@ -77,6 +80,7 @@ class CustomRole(Entity):
     class Meta:
         verbose_name = "custom role"
         constraints = [models.UniqueConstraint("organization", Lower("name"), name="accounts_one_role_of_a_name")]
+        indexes = [models.Index(OpClass(Lower("name"), "text_pattern_ops"), name="accounts_role_name_begins")]
 
     def __str__(self) -> str:
         return self.name

@@ -13,12 +13,15 @@ from accounts.models import CustomRole, RoleAssignment, ServiceAccount, Share, T
 from accounts.services import custom_roles, service_accounts, shares, teams
 from audit.models import Event
 from core.actor import SYSTEM
+from core.admin.lists import begins_with
 from core.ids import new_id
 from tests.billing import factories
 from tests.cast import PASSWORD
 
 pytestmark = pytest.mark.django_db
 VIEW = "accounts.api_key.view"
+NAMES = ("Nightly Harvest", "Harvest, nightly")
+MORE: dict[type, dict[str, Any]] = {CustomRole: {"permissions": [VIEW]}}
 
 
 @pytest.fixture
@@ -70,6 +73,17 @@ def test_has_a_list_and_a_page_of_each(desk, everything, model):
     shown = desk.get(f"{page(row)}change/")
     assert shown.status_code == 200
     assert desk.get(f"{page(row)}history/").status_code == 200
+
+
+@pytest.mark.parametrize("model", [Team, CustomRole, ServiceAccount])
+def test_finds_them_by_how_their_name_begins(desk, organization, model):
+    found, other = (model.objects.create(organization=organization, name=name, **MORE.get(model, {})) for name in NAMES)
+    shown = desk.get(f"/admin/accounts/{model._meta.model_name}/", {"q": "nightly h"}).content.decode()
+    assert page(found) in shown
+    assert page(other) not in shown
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "name_begins" in begins_with(model.objects.order_by(), "name", "nightly h").explain()
 
 
 def test_shows_them_on_the_page_of_the_organisation_and_of_what_is_shared(desk, everything, organization, team_mate):

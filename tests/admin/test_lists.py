@@ -174,4 +174,4 @@ def test_says_what_each_list_can_be_searched_for(desk):
     for model, model_admin in site._registry.items():
         if isinstance(model_admin, EntityAdmin) and model_admin.search_by:
             assert model_admin.search_help_text != "A whole id", model
-    assert 'placeholder="A whole id"' in desk.get("/admin/accounts/team/").content.decode()
+    assert 'placeholder="A whole id"' in desk.get("/admin/accounts/teammember/").content.decode()

@@ -20,12 +20,11 @@ from accounts.permissions import asking, names
 from accounts.permissions.models import RelationTuple
 from accounts.permissions.product import STORE
 from accounts.permissions.tuples import Tuple
-from core import ids
 from core.access import allows
 from core.actor import Actor
 from core.admin import Section
 from core.admin.html import Linked, Shown, admin_url, list_url, shown
-from core.models import Entity, entities_by_prefix
+from core.models import Entity
 
 STAFF_GROUP: Final = "staff_group"
 TUPLES_VIEW: Final = "accounts.relation_tuple.view"
@@ -57,20 +56,7 @@ def inward(text: str) -> str:
         if person is None:
             raise ValueError(f"Nobody has the e-mail address '{bare:.100}'.")
         return f"user:{person.pk}"
-    key, mark, relation = text.partition("#")
-    named = "" if ":" in key else _by_public_id(key)
-    return f"{named}{mark}{relation}" if named else names.inward(text)
-
-
-def _by_public_id(text: str) -> str:
-    """Return a public id (`usr_…`) as it stands in tuples, "" for what is none."""
-    try:
-        prefix, key = ids.split(text)
-    except ids.MalformedId:
-        return ""
-    entity = entities_by_prefix.get(prefix)
-    kinds = asking.model().types if entity is not None else ()
-    return next((f"{kind}:{key}" for kind in kinds if names.entity_of(kind) is entity), "")
+    return names.inward(names.typed(asking.model(), text))
 
 
 @dataclass(slots=True)

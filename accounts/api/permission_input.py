@@ -105,8 +105,12 @@ def read_tuples(
 
 
 def read_tuple(model: Model, document: Any, code: Code) -> Tuple:
-    """Read one tuple; objects of ours may go by their public ids. Raises Refused."""
-    return names.inward_tuple(tuples.read(model, document, code))
+    """Read one tuple; objects of ours may go by their public ids, also without their type. Raises Refused."""
+    named = {
+        member: names.typed(model, value) if member in ("user", "object") and isinstance(value, str) else value
+        for member, value in document.items()
+    }
+    return names.inward_tuple(tuples.read(model, named, code))
 
 
 def check_question(model: Model, asked: Tuple) -> None:
@@ -126,6 +130,7 @@ def check_kind(model: Model, kind: str, relation: str, codes: Codes, *, member: 
 
 def read_object(model: Model, text: str) -> Object:
     """Read an object of a question. Raises Refused, with the known types for what has none (2000) or another (2021)."""
+    text = names.typed(model, text)
     kind = text.partition(":")[0]
     if ":" not in text or not kind:
         message = f"'{text:.300}' is no object: it is written type:id."

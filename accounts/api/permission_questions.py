@@ -73,7 +73,7 @@ class Asked:
         unless they may ask about anybody; Refused for what the model does not know."""
         subject, own = document.get("user"), subject_of(self.actor)
         if not self.is_about_anybody:
-            if subject is not None and names.inward(subject) != own:
+            if subject is not None and names.inward(names.typed(self.engine.model, subject)) != own:
                 raise _about_others(f"{pointer}/user")
             subject = own
         whole = {"user": subject, "relation": document.get("relation"), "object": document.get("object")}

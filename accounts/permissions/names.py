@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.permissions.faults import Code, Refused
+from accounts.permissions.language.model import Model
 from accounts.permissions.tuples import Object, Subject, Tuple
 from core import ids
 from core.models import Entity, entities_by_prefix, entities_by_type
@@ -32,6 +33,17 @@ def inward(text: str) -> str:
         return f"{kind}:{ids.decode(entity.id_prefix, key)}{mark}{relation}"
     except ids.MalformedId:
         return text
+
+
+def typed(model: Model, text: str) -> str:
+    """Return a public id that stands alone (`usr_…`, `tem_…#member`) with its type; anything else as it is."""
+    key, _, _ = text.partition("#")
+    try:
+        entity = None if ":" in key else entities_by_prefix.get(ids.split(key)[0])
+    except ids.MalformedId:
+        return text
+    kinds = model.types if entity is not None else ()
+    return next((f"{kind}:{text}" for kind in kinds if entity_of(kind) is entity), text)
 
 
 def inward_tuple(one: Tuple) -> Tuple:

@@ -66,6 +66,20 @@ def test_lists_the_rows_of_ones_organisation_and_what_was_shared(
     assert listed(api(stranger), asked) == sorted(f"invoice:{one.public_id}" for one in theirs)
 
 
+def test_takes_public_ids_without_their_type_for_what_they_name(
+    api: Callable[..., Any], staff: User, owner: User, stranger: User, organization: Organization
+) -> None:
+    asked = {"user": owner.public_id, "relation": "billing.invoice.view", "object": organization.public_id}
+    assert api(staff).post(CHECK, asked).json() == {"allowed": True}
+    assert api(owner).post(CHECK, asked).json() == {"allowed": True}
+    assert api(staff).post(CHECK, {**asked, "user": stranger.public_id}).json() == {"allowed": False}
+    assert api(stranger).post(CHECK, asked).status_code == 403
+    told = api(staff).post(EXPLAIN, asked).json()
+    assert (told["user"], told["object"]) == (f"user:{owner.public_id}", f"organization:{organization.public_id}")
+    of = {"relation": "owner", "object": organization.public_id, "user_type": "user"}
+    assert api(staff).post(USERS, of).json()["users"] == [f"user:{owner.public_id}"]
+
+
 def test_lists_rows_of_organisations_that_a_question_brings_along(
     api: Callable[..., Any], staff: User, organization: Organization
 ) -> None:

@@ -67,7 +67,7 @@ class TupleForm(CommandForm):
         if self.errors:
             return data
         try:
-            data["tuple"] = names.inward_tuple(tuples.read(model, document))
+            data["tuple"] = tuples.read(model, document)
             names.check_ids(data["tuple"])
             tuples.check(model, data["tuple"], Code.VALIDATION)
         except Refused as refused:

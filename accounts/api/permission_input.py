@@ -106,11 +106,11 @@ def read_tuples(
 
 def read_tuple(model: Model, document: Any, code: Code) -> Tuple:
     """Read one tuple; objects of ours may go by their public ids, also without their type. Raises Refused."""
-    named = {
-        member: names.typed(model, value) if member in ("user", "object") and isinstance(value, str) else value
-        for member, value in document.items()
-    }
-    return names.inward_tuple(tuples.read(model, named, code))
+    named = dict(document)
+    for member in ("user", "object"):
+        if isinstance(named.get(member), str):
+            named[member] = names.inward(names.typed(model, named[member]))
+    return tuples.read(model, named, code)
 
 
 def check_question(model: Model, asked: Tuple) -> None:

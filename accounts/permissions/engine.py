@@ -248,7 +248,7 @@ class Engine:
         if part:
             more = (*part, self.program.has_operators(node), circles)
             found = self._call(question, "permission_page_of_subjects", values, truth, *more)
-        elif circles:
+        elif circles is not None:
             found = self._call(question, "permission_subjects_by_sets", values, truth, circles)
         else:
             found = self._call(question, "permission_subjects", values, truth)

@@ -7,13 +7,12 @@ Types of which we keep no rows (those that a company adds) have ids of their own
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from accounts.permissions.faults import Code, Refused
 from accounts.permissions.language.model import Model
-from accounts.permissions.tuples import Object, Subject, Tuple
+from accounts.permissions.tuples import Tuple
 from core import ids
 from core.models import Entity, entities_by_prefix, entities_by_type
 
@@ -44,15 +43,6 @@ def typed(model: Model, text: str) -> str:
         return text
     kinds = model.types if entity is not None else ()
     return next((f"{kind}:{text}" for kind in kinds if entity_of(kind) is entity), text)
-
-
-def inward_tuple(one: Tuple) -> Tuple:
-    """Return a tuple that was read from what somebody wrote as it is kept."""
-    target, subject = str(one.object), str(one.subject)
-    kept_target, kept_subject = inward(target), inward(subject)
-    if (kept_target, kept_subject) == (target, subject):
-        return one
-    return replace(one, object=Object.parse(kept_target), subject=Subject.parse(kept_subject))
 
 
 def check_ids(one: Tuple) -> None:

@@ -126,9 +126,8 @@ class Tuple:
         return f"{self.object}#{self.relation}@{self.subject}{condition}"
 
 
-Given: TypeAlias = Iterable[
-    Tuple | Mapping[str, Any]
-]  # what a question brings along: tuples, or OpenFGA's JSON of them
+# What a question brings along: tuples, or OpenFGA's JSON of them.
+Given: TypeAlias = Iterable[Tuple | Mapping[str, Any]]
 
 
 def read(model: Model, document: Any, code: Code = Code.VALIDATION) -> Tuple:
